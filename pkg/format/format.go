@@ -1,0 +1,32 @@
+// Package format reads the messages of log events: one file or folder per log
+// format, hand-written scanners that run in linear time and allocate nothing.
+// It knows neither how events arrive nor where documents go: package document
+// chooses a format, hands it a line and writes what it found.
+package format
+
+// Line is one log event as a Format sees it. Everything in it is valid only
+// until the next event.
+type Line struct {
+	Text   []byte // the message, unescaped; any bytes, one line or several
+	Time   int64  // the event's own time, Unix milliseconds
+	Stream []byte // name of the log stream, unescaped
+}
+
+// Format parses one kind of log. One goroutine uses it at a time, so it may keep
+// buffers.
+type Format interface {
+	// Parse adds the typed fields of line to f. With None it has added nothing. It
+	// never fails: what does not fit its type is left out and stays in @message.
+	Parse(line *Line, f *Fields) Result
+}
+
+// Result says how much of a line a Format understood.
+type Result uint8
+
+// The results.
+const (
+	None    Result = iota // no line of this format; nothing was added
+	Partial               // recognised, but truncated or garbled; flagged in the document
+	Full                  // all of it
+	Header                // a header line, which is no event
+)
