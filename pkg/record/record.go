@@ -38,6 +38,11 @@ type Record struct {
 	Events  []Event
 	Control int // CONTROL_MESSAGE payloads in the record; not events
 
+	// Letter is the dead letter for what could not be decoded. It stands for one
+	// event in Events, whose outcome says so; the letter is durable before the
+	// record settles.
+	Letter *Letter
+
 	// Ticket is the record's place in its shard's tracker. Set by admit.
 	Ticket uint64
 }

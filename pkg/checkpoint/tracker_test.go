@@ -1,0 +1,129 @@
+package checkpoint
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+)
+
+func at(n int) Position {
+	return Position{Kind: AfterSequence, Sequence: strconv.Itoa(n), Arrival: time.Unix(int64(n), 0)}
+}
+
+func TestPrefixStopsAtFirstUnsettled(t *testing.T) {
+	var tr Tracker
+	for n := range 4 {
+		tr.Begin(at(n), 10)
+	}
+	for _, step := range []struct {
+		settle  uint64
+		want    string
+		moved   bool
+		records int
+	}{
+		{settle: 1, want: "", moved: false, records: 4},
+		{settle: 3, want: "", moved: false, records: 4},
+		{settle: 0, want: "1", moved: true, records: 2},
+		{settle: 2, want: "3", moved: true, records: 0},
+	} {
+		tr.Settle(step.settle)
+		got, moved := tr.Advance()
+		if got.Sequence != step.want || moved != step.moved {
+			t.Errorf("after settling %d: got prefix %q, moved %v, want %q, %v", step.settle, got.Sequence, moved, step.want, step.moved)
+		}
+		records, bytes := tr.Span()
+		if records != step.records || bytes != int64(10*step.records) {
+			t.Errorf("after settling %d: got a span of %d records and %d bytes, want %d and %d", step.settle, records, bytes, step.records, 10*step.records)
+		}
+	}
+}
+
+func TestSettlingTwicePanics(t *testing.T) {
+	for name, settle := range map[string][]uint64{"held": {1, 1}, "passed": {0, 0}, "never begun": {7}} {
+		t.Run(name, func(t *testing.T) {
+			var tr Tracker
+			tr.Begin(at(0), 1)
+			tr.Begin(at(1), 1)
+			defer func() {
+				if recover() == nil {
+					t.Errorf("settling %v: got no panic", settle)
+				}
+			}()
+			for _, ticket := range settle {
+				tr.Settle(ticket)
+			}
+		})
+	}
+}
+
+func TestOldestIsTheFirstUnsettledArrival(t *testing.T) {
+	var tr Tracker
+	if _, ok := tr.Oldest(); ok {
+		t.Error("an empty tracker has an oldest record")
+	}
+	tr.Begin(at(5), 1)
+	tr.Begin(at(6), 1)
+	tr.Settle(1)
+	if got, ok := tr.Oldest(); !ok || got.Unix() != 5 {
+		t.Errorf("got oldest %v, %v, want second 5", got, ok)
+	}
+	tr.Settle(0)
+	if _, ok := tr.Oldest(); ok {
+		t.Error("all has settled, yet there is an oldest record")
+	}
+}
+
+// FuzzTracker holds the ring against a map: each byte begins or settles.
+func FuzzTracker(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 3, 1, 2, 0, 9})
+	long := make([]byte, 4096)
+	for i, r := 0, rand.New(rand.NewPCG(1, 2)); i < len(long); i++ {
+		long[i] = byte(r.Uint32())
+	}
+	f.Add(long)
+	f.Fuzz(func(t *testing.T, steps []byte) {
+		var tr Tracker
+		settled := map[uint64]bool{}
+		var begun, prefix uint64
+		var open []uint64
+		for _, b := range steps {
+			if b&1 == 0 || len(open) == 0 {
+				if got := tr.Begin(at(int(begun)), int64(b)); got != begun {
+					t.Fatalf("got ticket %d, want %d", got, begun)
+				}
+				open = append(open, begun)
+				begun++
+			} else {
+				i := int(b>>1) % len(open)
+				tr.Settle(open[i])
+				settled[open[i]] = true
+				open = append(open[:i], open[i+1:]...)
+			}
+			old := prefix
+			for settled[prefix] {
+				prefix++
+			}
+			got, moved := tr.Advance()
+			if moved != (prefix > old) {
+				t.Fatalf("prefix went from %d to %d: got moved %v", old, prefix, moved)
+			}
+			if prefix > 0 && got.Sequence != strconv.FormatUint(prefix-1, 10) {
+				t.Fatalf("got prefix %s, want %d", got.Sequence, prefix-1)
+			}
+			if records, _ := tr.Span(); records != int(begun-prefix) {
+				t.Fatalf("got a span of %d records, want %d", records, begun-prefix)
+			}
+		}
+	})
+}
+
+func BenchmarkTracker(b *testing.B) {
+	b.ReportAllocs()
+	var tr Tracker
+	position := at(1)
+	for b.Loop() {
+		ticket := tr.Begin(position, 1)
+		tr.Settle(ticket)
+	}
+}
