@@ -1,0 +1,41 @@
+package format
+
+import "github.com/shipperd/shipperd/pkg/enrich"
+
+// Options are what a group's configuration says about its format.
+type Options struct {
+	// FlowFields are the fields of a VPC flow log, in order; empty means version 2.
+	FlowFields []string
+	Enrich     *enrich.Enricher // nil: nothing is looked up
+	// Flattened writes aws.cloudtrail.flattened.*, for indices whose template maps
+	// it as flattened or flat_object. Anywhere else it would be thousands of fields.
+	Flattened bool
+}
+
+// Entry describes one format.
+type Entry struct {
+	Name    string // as in groups[].format and shipperd.format
+	Columns string // filter pattern of the lab's root fields; empty: none
+	// Sniff says whether text looks like this format, cheaply; nil: it is never
+	// guessed. The first entry of Table that says yes is taken.
+	Sniff func(text []byte) bool
+	JSON  bool // the message's own keys become root fields
+	New   func(Options) (Format, error)
+}
+
+// Table returns all formats, in the order in which they are guessed.
+func Table() []Entry {
+	return []Entry{
+		{Name: "json", JSON: true, New: newPlain},
+		{Name: "pattern", New: newPlain},
+		{Name: "text", New: newPlain},
+	}
+}
+
+// plain is the Format of messages without typed fields of their own.
+type plain struct{}
+
+func newPlain(Options) (Format, error) { return plain{}, nil }
+
+// Parse implements Format.
+func (plain) Parse(*Line, *Fields) Result { return Full }
