@@ -1,0 +1,122 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+	"unsafe"
+
+	"go.uber.org/zap"
+
+	"github.com/shipperd/shipperd/pkg/progress"
+	"github.com/shipperd/shipperd/pkg/record"
+)
+
+// decode is one worker: it turns records into events until its input closes.
+func (p *Pipeline) decode(ctx context.Context) error {
+	task := p.deps.Progress.Begin("decode")
+	defer task.End()
+	decoder := p.deps.NewDecoder()
+	for {
+		task.Wait()
+		r, ok := <-p.admitted
+		if !ok {
+			return nil
+		}
+		task.Work()
+		if !p.decodeOne(decoder, r) {
+			decoder = p.deps.NewDecoder() // a panic may have left the old one half changed
+		}
+		if err := p.pass(ctx, r, task); err != nil {
+			return err
+		}
+	}
+}
+
+// pass hands a decoded record on: to the batcher, or straight to settle where
+// nothing in it has to be written.
+func (p *Pipeline) pass(ctx context.Context, r *record.Record, task *progress.Task) error {
+	p.account.receive(r)
+	if r.Letter == nil && !hasPending(r) {
+		p.settle(r)
+		return nil
+	}
+	task.Wait()
+	select {
+	case p.decoded <- r:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func hasPending(r *record.Record) bool {
+	for i := range r.Events {
+		if r.Events[i].Outcome == record.Pending {
+			return true
+		}
+	}
+	return false
+}
+
+// decodeOne fills r and charges what it takes. What cannot be decoded becomes a
+// letter that counts as one event. It returns false after a panic.
+func (p *Pipeline) decodeOne(decoder Decoder, r *record.Record) (sound bool) {
+	err, stack := guard(decoder, r)
+	if err != nil {
+		p.undecodable(r, err, stack)
+	} else {
+		p.recharge(r, -int64(len(r.Data)))
+		r.Data = nil // the documents are all that is needed from here on
+	}
+	p.recharge(r, int64(cap(r.Text))+int64(cap(r.Events))*int64(unsafe.Sizeof(record.Event{})))
+	return stack == nil
+}
+
+func (p *Pipeline) recharge(r *record.Record, bytes int64) {
+	r.Charged += bytes
+	if bytes < 0 {
+		p.deps.Budget.Release(-bytes)
+	} else {
+		p.deps.Budget.Charge(bytes)
+	}
+}
+
+// undecodable makes the dead letter of what could not be decoded.
+func (p *Pipeline) undecodable(r *record.Record, err error, stack []byte) {
+	reason := record.ReasonUndecodable
+	switch {
+	case stack != nil:
+		reason = record.ReasonPanic
+		r.Events = r.Events[:0] // half-made events cannot be trusted; the letter has the whole record
+		p.panicked.Do(func() {
+			p.log.Error("decoding a record panicked: please report this stack; the record is a dead letter and reading goes on",
+				zap.String("shard", r.Shard), zap.String("sequence", r.Sequence), zap.Error(err), zap.ByteString("stack", stack))
+		})
+	case errors.Is(err, record.ErrOversize):
+		reason = record.ReasonOversize
+	}
+	p.metrics.decodeFailures.WithLabelValues(reason).Inc()
+	r.Letter = &record.Letter{
+		Reason: reason, Time: time.Now(), Shard: r.Shard, Sequence: r.Sequence, Arrival: r.Arrival,
+		ErrorReason: err.Error(), Data: r.Data,
+	}
+	arrival := r.Arrival
+	if arrival.IsZero() {
+		arrival = time.Now()
+	}
+	r.Events = append(r.Events, record.Event{Time: arrival.UnixMilli(), Outcome: record.DeadLettered})
+}
+
+// guard decodes r and turns a panic into an error with its stack. It is the only
+// recover in the daemon: one log line must never be a crash loop (rule 4).
+func guard(decoder Decoder, r *record.Record) (err error, stack []byte) {
+	defer func() {
+		if v := recover(); v != nil {
+			err, stack = fmt.Errorf("decode panicked: %v", v), debug.Stack()
+		}
+	}()
+	return decoder.Decode(r), nil
+}
