@@ -1,0 +1,142 @@
+package jsonraw
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// AppendString appends text as a JSON string, quotes included. Bytes that are no
+// UTF-8 become U+FFFD, control characters are escaped.
+func AppendString(dst, text []byte) []byte {
+	dst = append(dst, '"')
+	for i := 0; i < len(text); {
+		run := plainRun(text[i:])
+		dst = append(dst, text[i:i+run]...)
+		if i += run; i == len(text) {
+			break
+		}
+		switch c := text[i]; {
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRune(text[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += size
+			continue
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+	}
+	return append(dst, '"')
+}
+
+// plainRun returns how many bytes at the start of text are ASCII that needs no escape.
+func plainRun(text []byte) int {
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		if m := specialBytes(x) | x&highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for i < len(text) && text[i] != '"' && text[i] != '\\' && text[i] >= ' ' && text[i] < utf8.RuneSelf {
+		i++
+	}
+	return i
+}
+
+// Unescape appends the text of a string whose inside String has checked. A half
+// of a surrogate pair becomes U+FFFD.
+func Unescape(dst, inside []byte) []byte {
+	// The text is never longer than its escaped form, so blocks are stored whole
+	// and what lies after an escape is written again: 8 bytes of slack.
+	dst = slices.Grow(dst, len(inside)+8)
+	out, o := dst[:cap(dst)], len(dst)
+	for i := 0; i < len(inside); {
+		run := copyUnescaped(out[o:], inside[i:])
+		i, o = i+run, o+run
+		if i == len(inside) {
+			break
+		}
+		c := inside[i+1]
+		if c == 'u' {
+			r, size := unescapeRune(inside[i:])
+			i, o = i+size, o+utf8.EncodeRune(out[o:], r)
+			continue
+		}
+		out[o] = unescapeByte(c)
+		i, o = i+2, o+1
+	}
+	return dst[:o]
+}
+
+// copyUnescaped copies text up to its first backslash to dst, which has room for
+// 8 bytes more than that, and returns how many bytes that were.
+func copyUnescaped(dst, text []byte) int {
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		binary.LittleEndian.PutUint64(dst[i:], x)
+		x ^= backslash8
+		if m := (x - ones) &^ x & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for ; i < len(text) && text[i] != '\\'; i++ {
+		dst[i] = text[i]
+	}
+	return i
+}
+
+func unescapeByte(c byte) byte {
+	switch c {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return c
+}
+
+// unescapeRune reads the \uXXXX at the start of b, or both of a surrogate pair.
+func unescapeRune(b []byte) (r rune, size int) {
+	r = hex4(b[2:])
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if len(b) >= 12 && b[6] == '\\' && b[7] == 'u' {
+		if pair := utf16.DecodeRune(r, hex4(b[8:])); pair != utf8.RuneError {
+			return pair, 12
+		}
+	}
+	return utf8.RuneError, 6
+}
+
+func hex4(b []byte) (r rune) {
+	for _, c := range b[:4] {
+		if isDigit(c) {
+			r = r<<4 | rune(c-'0')
+		} else {
+			r = r<<4 | rune(c|0x20-'a'+10)
+		}
+	}
+	return r
+}
