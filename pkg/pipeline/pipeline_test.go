@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,6 +207,8 @@ func TestUndecodableRecordIsOneDeadLetterAndTheShardGoesOn(t *testing.T) {
 				core, logs := observer.New(zap.ErrorLevel)
 				g := newRig()
 				g.deps.Log = zap.New(core)
+				var decoders atomic.Int64
+				g.deps.NewDecoder = func() Decoder { decoders.Add(1); return wordDecoder{} }
 				g.source = func(ctx context.Context, emit func(*record.Record) error) error {
 					for i, s := range []string{"first", text, text, "last"} {
 						if i == 2 && want.reason != record.ReasonPanic {
@@ -222,9 +225,9 @@ func TestUndecodableRecordIsOneDeadLetterAndTheShardGoesOn(t *testing.T) {
 					t.Fatal(err)
 				}
 				letters := g.letters.letters
-				wantLetters := 1
+				wantLetters, panics := 1, 0
 				if want.reason == record.ReasonPanic {
-					wantLetters = 2
+					wantLetters, panics = 2, 2
 				}
 				if len(letters) != wantLetters || letters[0].Reason != want.reason || string(letters[0].Data) != text || letters[0].Sequence != "1" {
 					t.Errorf("got letters %+v, want %d of reason %s with the raw record", letters, wantLetters, want.reason)
@@ -237,6 +240,9 @@ func TestUndecodableRecordIsOneDeadLetterAndTheShardGoesOn(t *testing.T) {
 				}
 				if got := metric(t, g.registry, "shipperd_events_total", "outcome", "dead_lettered"); got != float64(wantLetters) {
 					t.Errorf("got %v events dead-lettered, want %d", got, wantLetters)
+				}
+				if got, want := decoders.Load(), int64(g.deps.Workers+panics); got != want {
+					t.Errorf("got %d decoders made, want %d: one a worker, and a new one after each panic", got, want)
 				}
 				if got, want := logs.FilterMessageSnippet("panicked").Len(), wantLetters-1; got != want {
 					t.Errorf("got %d lines with a stack, want %d", got, want)
