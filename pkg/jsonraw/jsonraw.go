@@ -148,11 +148,8 @@ func skipObject(b []byte, i, depth int) int {
 	if depth > MaxDepth {
 		return -1
 	}
-	i = Space(b, i+1)
-	if i < len(b) && b[i] == '}' {
-		return i + 1
-	}
-	for {
+	i, done := open(b, i, '{')
+	for !done {
 		end, _ := String(b, i)
 		if end < 0 {
 			return -1
@@ -160,33 +157,20 @@ func skipObject(b []byte, i, depth int) int {
 		if i = colon(b, end); i < 0 {
 			return -1
 		}
-		if i = skip(b, i, depth); i < 0 {
-			return -1
-		}
-		more := false
-		if i, more = next(b, i, '}'); !more {
-			return i
-		}
+		i, done = step(b, skip(b, i, depth), '}')
 	}
+	return i
 }
 
 func skipArray(b []byte, i, depth int) int {
 	if depth > MaxDepth {
 		return -1
 	}
-	i = Space(b, i+1)
-	if i < len(b) && b[i] == ']' {
-		return i + 1
+	i, done := open(b, i, '[')
+	for !done {
+		i, done = step(b, skip(b, i, depth), ']')
 	}
-	for {
-		if i = skip(b, i, depth); i < 0 {
-			return -1
-		}
-		more := false
-		if i, more = next(b, i, ']'); !more {
-			return i
-		}
-	}
+	return i
 }
 
 // colon steps over the colon after a key to the value, or returns -1.
@@ -198,19 +182,35 @@ func colon(b []byte, i int) int {
 	return Space(b, i+1)
 }
 
-// next steps from the end of an element to the next one. Without more it is the
-// index after the closing bracket, or -1.
-func next(b []byte, i int, closing byte) (_ int, more bool) {
-	i = Space(b, i)
+// open steps over an opening bracket to the first element, or over both brackets
+// when nothing is between them.
+func open(b []byte, i int, bracket byte) (_ int, done bool) {
+	if i < 0 || i >= len(b) || b[i] != bracket {
+		return -1, true
+	}
+	i = Space(b, i+1)
+	if i < len(b) && b[i] == bracket+2 { // ']' and '}' follow '[' and '{' at that distance
+		return i + 1, true
+	}
+	return i, false
+}
+
+// step goes from the end of an element, -1 if that was bad, to the next one. Once
+// done it is the index after the closing bracket, or -1.
+func step(b []byte, end int, closing byte) (_ int, done bool) {
+	if end < 0 {
+		return -1, true
+	}
+	i := Space(b, end)
 	switch {
 	case i >= len(b):
-		return -1, false
+		return -1, true
 	case b[i] == ',':
-		return Space(b, i+1), true
+		return Space(b, i+1), false
 	case b[i] == closing:
-		return i + 1, false
+		return i + 1, true
 	}
-	return -1, false
+	return -1, true
 }
 
 func word(b []byte, i int, w string) int {

@@ -14,9 +14,8 @@ type Object struct {
 	Key        []byte
 	KeyEscapes Escapes
 	// Value is the text of the value, a string with its quotes. Its first byte
-	// says what it is.
-	Value []byte
-	// ValueEscapes says how the value is written if it is a string.
+	// says what it is. ValueEscapes says how it is written if it is a string.
+	Value        []byte
 	ValueEscapes Escapes
 
 	b    []byte
@@ -26,54 +25,80 @@ type Object struct {
 
 // ReadObject starts at the '{' that b[i] has to be.
 func ReadObject(b []byte, i int) Object {
-	o := Object{b: b, i: -1, done: true}
-	if i < len(b) && b[i] == '{' {
-		o.i, o.done = Space(b, i+1), false
-		if o.i < len(b) && b[o.i] == '}' {
-			o.i, o.done = o.i+1, true
-		}
-	}
+	o := Object{b: b}
+	o.i, o.done = open(b, i, '{')
 	return o
 }
 
 // Next reads the next member, or returns false after the last or a bad one.
 func (o *Object) Next() bool {
-	if o.done {
+	start, ok := o.NextKey()
+	if !ok {
 		return false
 	}
-	end, esc := String(o.b, o.i)
-	if end < 0 {
-		return o.fail()
-	}
-	o.Key, o.KeyEscapes = o.b[o.i+1:end-1], esc
-	start := colon(o.b, end)
-	if start < 0 {
-		return o.fail()
-	}
+	end := -1
 	o.ValueEscapes = Plain
 	if start < len(o.b) && o.b[start] == '"' {
 		end, o.ValueEscapes = String(o.b, start)
 	} else {
 		end = skip(o.b, start, 1)
 	}
-	if end < 0 {
-		return o.fail()
+	if end >= 0 {
+		o.Value = o.b[start:end]
 	}
-	o.Value = o.b[start:end]
-	more := false
-	o.i, more = next(o.b, end, '}')
-	o.done = !more
-	return o.i >= 0
+	o.Took(end)
+	return end >= 0
 }
 
-func (o *Object) fail() bool {
-	o.i, o.done = -1, true
-	return false
+// NextKey reads the next key only, for a caller who reads the value at start
+// himself, so that it is scanned once; he calls Took before the next call.
+func (o *Object) NextKey() (start int, ok bool) {
+	if o.done {
+		return -1, false
+	}
+	end, esc := String(o.b, o.i)
+	if end >= 0 {
+		start = colon(o.b, end)
+	}
+	if end < 0 || start < 0 {
+		o.i, o.done = -1, true
+		return -1, false
+	}
+	o.Key, o.KeyEscapes = o.b[o.i+1:end-1], esc
+	return start, true
 }
 
-// End returns the index after the object when Next has returned false, or -1 if
-// the text is not valid.
+// Took says where the value after NextKey ended, -1 if it was bad.
+func (o *Object) Took(end int) { o.i, o.done = step(o.b, end, '}') }
+
+// End returns the index after the object when Next or NextKey has returned
+// false, or -1 if the text is not valid.
 func (o *Object) End() int { return o.i }
+
+// Array iterates over the elements of one JSON array as NextKey does over an
+// object's members.
+type Array struct {
+	b    []byte
+	i    int
+	done bool
+}
+
+// ReadArray starts at the '[' that b[i] has to be.
+func ReadArray(b []byte, i int) Array {
+	a := Array{b: b}
+	a.i, a.done = open(b, i, '[')
+	return a
+}
+
+// Next returns where the next element starts. The caller reads it and calls Took.
+func (a *Array) Next() (start int, ok bool) { return a.i, !a.done }
+
+// Took says where the element ended, -1 if it was bad.
+func (a *Array) Took(end int) { a.i, a.done = step(a.b, end, ']') }
+
+// End returns the index after the array when Next has returned false, or -1 if
+// the text is not valid.
+func (a *Array) End() int { return a.i }
 
 // Inside returns the inside of value if it is a string.
 func Inside(value []byte) (inside []byte, ok bool) {
