@@ -1,0 +1,52 @@
+# What a newcomer needs: make demo, make test. Everything else is in make help.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Five seconds a target: enough to run its corpus and look around.
+FUZZTIME ?= 5s
+
+export CGO_ENABLED ?= 1
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## the whole pipeline on a synthetic site, nothing else installed
+	$(GO) run ./cmd/shipperd demo
+
+.PHONY: build
+build: ## bin/shipperd, static and reproducible
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/shipperd ./cmd/shipperd
+
+.PHONY: test
+test: bin/with-servers ## all tests, against real servers that are started for them
+	$(GO) vet ./...
+	bin/with-servers $(GO) test -race -timeout 20m ./...
+
+.PHONY: unit
+unit: ## the tests that need no servers
+	$(GO) test -race -short ./...
+
+.PHONY: bin/with-servers
+bin/with-servers:
+	$(GO) build -o $@ ./test/servers/cmd/with-servers
+
+.PHONY: lint
+lint: ## golangci-lint, built from tools/go.mod
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## every benchmark, six times, for benchstat
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
