@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/shipperd/shipperd/pkg/enrich"
+	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
 
 // Root is one of the document's objects that hold typed fields. A message's own
@@ -120,7 +121,7 @@ func (f *Fields) String(root Root, name string, value []byte) {
 	if len(value) == 0 {
 		return
 	}
-	b := appendString(f.name(root, name), cut(value))
+	b := jsonraw.AppendString(f.name(root, name), cut(value))
 	f.roots[root] = append(b, ',')
 }
 
@@ -214,7 +215,7 @@ func appendUnique(list, value []byte) []byte {
 		list = append(list, ',')
 	}
 	start := len(list)
-	list = append(appendString(list, value), ',')
+	list = append(jsonraw.AppendString(list, value), ',')
 	if bytes.Contains(list[:start], list[start-1:]) {
 		return list[:start]
 	}

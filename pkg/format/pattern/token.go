@@ -1,0 +1,108 @@
+package pattern
+
+// delimiter is a pair of characters that make one token of what stands between
+// them and are no part of it.
+type delimiter struct {
+	open, close byte
+	escape      byte // protects the character after it; 0: none
+}
+
+// delimiters is what CloudWatch's tokens know. AWS documents the pairs, but not
+// whether a backslash protects a quote; here it does, because Apache writes a
+// quote inside a request as \", and a request that ended there could forge the
+// fields after it.
+var delimiters = [...]delimiter{
+	{open: '"', close: '"', escape: '\\'},
+	{open: '[', close: ']'},
+}
+
+// tokens cuts a text at blanks. A run of blanks separates once.
+type tokens struct {
+	text []byte
+	pos  int
+	// unclosed remembers that no token of this delimiter ends in what is left, so
+	// that a line of opening brackets is not searched once for each of them.
+	unclosed [len(delimiters)]bool
+}
+
+// next returns the next token without its delimiters, or false at the end.
+func (t *tokens) next() ([]byte, bool) {
+	t.blanks()
+	if t.pos == len(t.text) {
+		return nil, false
+	}
+	for n, d := range delimiters {
+		if t.text[t.pos] != d.open || t.unclosed[n] {
+			continue
+		}
+		start := t.pos + 1
+		if end := d.end(t.text, start); end >= 0 {
+			t.pos = end + 1
+			return t.text[start:end], true
+		}
+		t.unclosed[n] = true
+	}
+	start := t.pos
+	for t.pos < len(t.text) && !isBlank(t.text[t.pos]) {
+		t.pos++
+	}
+	return t.text[start:t.pos], true
+}
+
+// field returns the next token, or all that is left for the last field.
+func (t *tokens) field(last bool) ([]byte, bool) {
+	if last {
+		return t.rest()
+	}
+	return t.next()
+}
+
+// rest returns all that is left: the token, if it is one in delimiters with only
+// blanks after it, else the text as it is, with its delimiters and line break.
+func (t *tokens) rest() ([]byte, bool) {
+	t.blanks()
+	start := t.pos
+	token, ok := t.next()
+	if !ok {
+		return nil, false
+	}
+	delimited := t.pos-start > len(token)
+	if t.blanks(); delimited && t.pos == len(t.text) {
+		return token, true
+	}
+	t.pos = len(t.text)
+	return t.text[start:], true
+}
+
+func (t *tokens) blanks() {
+	for t.pos < len(t.text) && isBlank(t.text[t.pos]) {
+		t.pos++
+	}
+}
+
+// end returns the index of the closing delimiter with a blank or the end after
+// it, or -1.
+func (d delimiter) end(text []byte, i int) int {
+	for i < len(text) {
+		if text[i] == d.escape && d.escape != 0 {
+			i += 2
+			continue
+		}
+		if text[i] == d.close && (i+1 == len(text) || isBlank(text[i+1])) {
+			return i
+		}
+		i++
+	}
+	return -1
+}
+
+// count returns how many tokens are left; t stays where it is.
+func (t tokens) count() int {
+	n := 0
+	for {
+		if _, ok := t.next(); !ok {
+			return n
+		}
+		n++
+	}
+}
