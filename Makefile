@@ -5,8 +5,6 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # Five seconds a target: enough to run its corpus and look around.
 FUZZTIME ?= 5s
 
-export CGO_ENABLED ?= 1
-
 .DEFAULT_GOAL := help
 
 .PHONY: help
