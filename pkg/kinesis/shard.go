@@ -1,0 +1,313 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"go.uber.org/zap"
+
+	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/progress"
+)
+
+// recordOverhead is what a record takes besides its data: 168 bytes of Record, 64
+// of sequence number, 112 in the shard's tracker, 88 and 80 of the reply's struct
+// and pointers.
+const recordOverhead = 512
+
+// reader reads one shard. All of it belongs to one goroutine.
+type reader struct {
+	*run
+	id       string
+	log      *zap.Logger
+	task     *progress.Task
+	retry    *retrier
+	pacer    pacer
+	appetite appetite
+
+	iterator *string             // nil: to be opened
+	at       checkpoint.Position // where to open: the last record read, or what the store had
+	gapFrom  *time.Time          // set while records since then may be lost; the first one read ends the gap
+	children []types.ChildShard  // of a closed shard, from its last reply
+}
+
+func newReader(r *run, id string, at checkpoint.Position) *reader {
+	return &reader{
+		run:   r,
+		id:    id,
+		log:   r.log.With(zap.String("shard", id)),
+		retry: r.newRetrier(id),
+		pacer: pacer{limits: r.config.Limits},
+		at:    at,
+	}
+}
+
+// readAll reads the shard to its end, or until ctx ends. Its error ends the source.
+func (r *reader) readAll(ctx context.Context, delay time.Duration) error {
+	r.task = r.monitor.Begin("kinesis: read " + r.id)
+	r.task.Wait()
+	defer r.task.End()
+	defer r.metrics.lag.DeleteLabelValues(r.id)
+	defer r.retry.left(false)
+	if err := sleep(ctx, delay); err != nil {
+		return err
+	}
+	for {
+		ended, err := r.step(ctx)
+		if ended {
+			return r.finish(ctx)
+		}
+		var failure *callError
+		switch {
+		case err == nil:
+		case !errors.As(err, &failure):
+			return err
+		default:
+			if err := sleep(ctx, r.retry.failed(failure)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// step reads once and delivers what came. It says whether the shard has ended;
+// an error that is no *callError ends the source.
+func (r *reader) step(ctx context.Context) (ended bool, err error) {
+	out, err := r.read(ctx)
+	if err != nil {
+		return r.repair(ctx, err)
+	}
+	r.retry.recovered()
+	if err := r.deliver(out.Records); err != nil { // also what comes with the last reply
+		return false, err
+	}
+	r.iterator = out.NextShardIterator
+	if r.iterator != nil {
+		return false, nil
+	}
+	r.children = out.ChildShards
+	return r.closed(ctx)
+}
+
+// read waits for the shard's turn and for memory, and asks for records once. The
+// budget then holds exactly what the reply's records take.
+func (r *reader) read(ctx context.Context) (*sdk.GetRecordsOutput, error) {
+	if r.iterator == nil {
+		if err := r.open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.pacer.wait(ctx); err != nil {
+		return nil, err
+	}
+	reserved := r.appetite.reserve()
+	if err := r.budget.Reserve(ctx, reserved); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	in := &sdk.GetRecordsInput{ShardIterator: r.iterator, Limit: aws.Int32(r.appetite.limit()), StreamARN: r.resource.arn}
+	var out *sdk.GetRecordsOutput
+	err := r.call(ctx, r.task, opRecords, func(ctx context.Context) (err error) {
+		if out, err = r.api.GetRecords(ctx, in); err != nil {
+			return err
+		}
+		return check(out.Records)
+	})
+	if err != nil {
+		r.budget.Release(reserved)
+		r.pacer.read(start, 0, true, r.retry.jitter) // a failed call counts; when to try again is the retrier's matter
+		return nil, err
+	}
+	r.answered.Store(true)
+	data, held := sizes(out.Records)
+	if held > reserved {
+		r.budget.Charge(held - reserved)
+	} else {
+		r.budget.Release(reserved - held)
+	}
+	r.appetite.learn(len(out.Records), held)
+	r.metrics.records.Add(float64(len(out.Records)))
+	r.metrics.bytes.Add(float64(data))
+	behind := len(out.Records) > 0 // where the service does not say
+	if lag := out.MillisBehindLatest; lag != nil {
+		behind = *lag > 0
+		r.metrics.lag.WithLabelValues(r.id).Set((time.Duration(*lag) * time.Millisecond).Seconds())
+	}
+	r.pacer.read(start, data, behind, r.retry.jitter)
+	return out, nil
+}
+
+// check refuses records without a sequence number: there would be no position to go on from.
+func check(records []types.Record) error {
+	for i := range records {
+		if aws.ToString(records[i].SequenceNumber) == "" {
+			return fmt.Errorf("%w: record without a sequence number", errMalformed)
+		}
+	}
+	return nil
+}
+
+// sizes returns the bytes of data in records, and what they take in memory.
+func sizes(records []types.Record) (data, held int64) {
+	for i := range records {
+		data += int64(len(records[i].Data))
+	}
+	return data, data + int64(len(records))*recordOverhead
+}
+
+// open gets an iterator for the reader's position.
+func (r *reader) open(ctx context.Context) error {
+	in := &sdk.GetShardIteratorInput{
+		StreamName: r.resource.name, StreamARN: r.resource.arn, ShardId: aws.String(r.id),
+		ShardIteratorType: types.ShardIteratorType(r.at.Kind), // kinds have the API's names
+	}
+	switch r.at.Kind {
+	case checkpoint.AfterSequence:
+		in.StartingSequenceNumber = aws.String(r.at.Sequence)
+	case checkpoint.AtTimestamp:
+		in.Timestamp = aws.Time(r.at.Time)
+	}
+	return r.call(ctx, r.task, opIterator, func(ctx context.Context) error {
+		out, err := r.api.GetShardIterator(ctx, in)
+		if err != nil {
+			return err
+		}
+		if r.iterator = out.ShardIterator; r.iterator == nil {
+			return fmt.Errorf("%w: no iterator", errMalformed)
+		}
+		return nil
+	})
+}
+
+// deliver emits the records with their parts of the budget.
+func (r *reader) deliver(records []types.Record) error {
+	for i := range records {
+		in := &records[i]
+		out := r.records.New()
+		out.Shard = r.id
+		out.Sequence = aws.ToString(in.SequenceNumber)
+		out.Arrival = aws.ToTime(in.ApproximateArrivalTimestamp)
+		out.Data = in.Data
+		_, out.Charged = sizes(records[i : i+1])
+		r.at = checkpoint.Position{Kind: checkpoint.AfterSequence, Sequence: out.Sequence, Arrival: out.Arrival}
+		if r.gapFrom != nil {
+			r.endGap(out.Arrival)
+		}
+		*in = types.Record{} // the pipeline's now: it must not stay in memory while a later record waits
+		if err := r.emit(out); err != nil {
+			_, rest := sizes(records[i+1:])
+			r.budget.Release(rest)
+			return err
+		}
+	}
+	return nil
+}
+
+// repair prepares the next attempt after a failed call. It returns err, unless
+// there is nothing to wait for.
+func (r *reader) repair(ctx context.Context, err error) (ended bool, _ error) {
+	var failure *callError
+	if !errors.As(err, &failure) {
+		return false, err
+	}
+	switch failure.reason {
+	case expired:
+		r.iterator = nil
+	case invalid:
+		r.iterator = nil
+		if r.refused(failure) {
+			return false, r.trimmed(ctx)
+		}
+	case notFound:
+		r.iterator = nil
+		shard, err := r.findShard(ctx, r.task, r.id)
+		switch {
+		case err != nil:
+			return false, err // the stream itself may be gone
+		case shard == nil:
+			r.beginGap() // all that the shard held has expired
+			return true, nil
+		case r.refused(failure):
+			return false, r.trimmed(ctx) // the shard is there, so it is the position that is not (kinesis-mock)
+		}
+	}
+	return false, err
+}
+
+// refused says whether failure is about the sequence number to read on from.
+func (r *reader) refused(failure *callError) bool {
+	return failure.op == opIterator && r.at.Kind == checkpoint.AfterSequence
+}
+
+// trimmed goes on at the oldest record when the one to read on from is gone.
+func (r *reader) trimmed(ctx context.Context) error {
+	// An earlier stream's sequence numbers are refused as well: that is no gap of this one.
+	if err := r.describe(ctx, r.task); err != nil {
+		return err
+	}
+	r.beginGap()
+	r.at = checkpoint.Position{Kind: checkpoint.TrimHorizon}
+	return nil
+}
+
+// beginGap notes that records after the reader's position may be lost.
+func (r *reader) beginGap() {
+	if r.gapFrom == nil {
+		r.gapFrom = &r.at.Arrival
+		r.metrics.gaps.Inc()
+	}
+}
+
+// endGap names the time range that may be lost; to is zero where nothing is left to say.
+func (r *reader) endGap(to time.Time) {
+	from := *r.gapFrom
+	r.gapFrom = nil
+	r.metrics.lost(from, to)
+	r.log.Warn("records may be lost: the stream has dropped those after the last position",
+		zap.Time("from", from), zap.Time("to", to))
+}
+
+// closed says whether the shard has ended, after a reply without a next iterator.
+func (r *reader) closed(ctx context.Context) (ended bool, err error) {
+	if len(r.children) > 0 {
+		return true, nil
+	}
+	shard, err := r.findShard(ctx, r.task, r.id)
+	if err != nil {
+		return false, err // read again after the last record, to the same end
+	}
+	if shard == nil || shard.SequenceNumberRange != nil && shard.SequenceNumberRange.EndingSequenceNumber != nil {
+		return true, nil
+	}
+	return false, &callError{op: opRecords, reason: malformed, err: fmt.Errorf("%w: no next iterator for an open shard", errMalformed)}
+}
+
+// finish puts the sentinel behind the shard's last record, waits until its end is
+// stored, and reports it, so that its children may start.
+func (r *reader) finish(ctx context.Context) error {
+	if r.gapFrom != nil {
+		r.endGap(time.Time{})
+	}
+	stored := make(chan struct{})
+	sentinel := r.records.New()
+	sentinel.Shard, sentinel.Ended = r.id, stored
+	if err := r.emit(sentinel); err != nil {
+		return err
+	}
+	select {
+	case <-stored:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case r.ended <- end{shard: r.id, children: r.children}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
