@@ -15,6 +15,12 @@ import (
 // stack of megabytes.
 const MaxDepth = 128
 
+// Where a value ends when it does not: both are negative.
+const (
+	Invalid = -1
+	TooDeep = -2 // nested deeper than MaxDepth; what follows was not looked at
+)
+
 // Eight bytes in one word: a constant with every byte the same, and the borrow
 // trick. For a block x, (x - n) has the high bit of the first byte that is below
 // n set; borrows spoil only the bytes after it, and the first is all we ask for.
@@ -43,10 +49,10 @@ const (
 )
 
 // String checks the string whose opening quote is b[i] and returns the index
-// after its closing quote, or -1.
+// after its closing quote, or Invalid.
 func String(b []byte, i int) (end int, esc Escapes) {
 	if i >= len(b) || b[i] != '"' {
-		return -1, Plain
+		return Invalid, Plain
 	}
 	i++
 	for {
@@ -63,35 +69,35 @@ func String(b []byte, i int) (end int, esc Escapes) {
 	special:
 		switch {
 		case i >= len(b):
-			return -1, esc
+			return Invalid, esc
 		case b[i] == '"':
 			return i + 1, esc
 		case b[i] != '\\':
-			return -1, esc
+			return Invalid, esc
 		}
 		end, e := escape(b, i)
 		if end < 0 {
-			return -1, esc
+			return Invalid, esc
 		}
 		i, esc = end, esc|e
 	}
 }
 
-// escape checks the escape sequence at b[i] and returns the index after it, or -1.
+// escape checks the escape sequence at b[i] and returns the index after it, or Invalid.
 func escape(b []byte, i int) (end int, esc Escapes) {
 	if i+1 >= len(b) {
-		return -1, Escaped
+		return Invalid, Escaped
 	}
 	switch b[i+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2, Escaped
 	case 'u':
 		if i+6 > len(b) {
-			return -1, Escaped
+			return Invalid, Escaped
 		}
 		for _, c := range b[i+2 : i+6] {
 			if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
-				return -1, Escaped
+				return Invalid, Escaped
 			}
 		}
 		if b[i+2]|0x20 == 'd' && b[i+3] >= '8' {
@@ -99,7 +105,7 @@ func escape(b []byte, i int) (end int, esc Escapes) {
 		}
 		return i + 6, Escaped
 	}
-	return -1, Escaped
+	return Invalid, Escaped
 }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
@@ -119,12 +125,12 @@ func Valid(b []byte) bool {
 }
 
 // Skip checks the value that begins at b[i] and returns the index after it, or
-// -1 if it is no JSON or nests deeper than MaxDepth.
+// Invalid or TooDeep.
 func Skip(b []byte, i int) int { return skip(b, i, 0) }
 
 func skip(b []byte, i, depth int) int {
 	if i >= len(b) {
-		return -1
+		return Invalid
 	}
 	switch b[i] {
 	case '"':
@@ -146,16 +152,16 @@ func skip(b []byte, i, depth int) int {
 
 func skipObject(b []byte, i, depth int) int {
 	if depth > MaxDepth {
-		return -1
+		return TooDeep
 	}
 	i, done := open(b, i, '{')
 	for !done {
 		end, _ := String(b, i)
 		if end < 0 {
-			return -1
+			return Invalid
 		}
 		if i = colon(b, end); i < 0 {
-			return -1
+			return Invalid
 		}
 		i, done = step(b, skip(b, i, depth), '}')
 	}
@@ -164,7 +170,7 @@ func skipObject(b []byte, i, depth int) int {
 
 func skipArray(b []byte, i, depth int) int {
 	if depth > MaxDepth {
-		return -1
+		return TooDeep
 	}
 	i, done := open(b, i, '[')
 	for !done {
@@ -177,7 +183,7 @@ func skipArray(b []byte, i, depth int) int {
 func colon(b []byte, i int) int {
 	i = Space(b, i)
 	if i >= len(b) || b[i] != ':' {
-		return -1
+		return Invalid
 	}
 	return Space(b, i+1)
 }
@@ -186,7 +192,7 @@ func colon(b []byte, i int) int {
 // when nothing is between them.
 func open(b []byte, i int, bracket byte) (_ int, done bool) {
 	if i < 0 || i >= len(b) || b[i] != bracket {
-		return -1, true
+		return Invalid, true
 	}
 	i = Space(b, i+1)
 	if i < len(b) && b[i] == bracket+2 { // ']' and '}' follow '[' and '{' at that distance
@@ -195,29 +201,29 @@ func open(b []byte, i int, bracket byte) (_ int, done bool) {
 	return i, false
 }
 
-// step goes from the end of an element, -1 if that was bad, to the next one. Once
-// done it is the index after the closing bracket, or -1.
+// step goes from the end of an element, negative if that was bad, to the next
+// one. Once done it is the index after the closing bracket, or what was wrong.
 func step(b []byte, end int, closing byte) (_ int, done bool) {
 	if end < 0 {
-		return -1, true
+		return end, true
 	}
 	i := Space(b, end)
 	switch {
 	case i >= len(b):
-		return -1, true
+		return Invalid, true
 	case b[i] == ',':
 		return Space(b, i+1), false
 	case b[i] == closing:
 		return i + 1, true
 	}
-	return -1, true
+	return Invalid, true
 }
 
 func word(b []byte, i int, w string) int {
 	if len(b)-i >= len(w) && string(b[i:i+len(w)]) == w {
 		return i + len(w)
 	}
-	return -1
+	return Invalid
 }
 
 // number checks the number at b[i]: RFC 8259, section 6.
@@ -228,11 +234,11 @@ func number(b []byte, i int) int {
 	if i < len(b) && b[i] == '0' {
 		i++
 	} else if i = digits(b, i); i < 0 {
-		return -1
+		return Invalid
 	}
 	if i < len(b) && b[i] == '.' {
 		if i = digits(b, i+1); i < 0 {
-			return -1
+			return Invalid
 		}
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {
@@ -252,7 +258,7 @@ func digits(b []byte, i int) int {
 		i++
 	}
 	if i == start {
-		return -1
+		return Invalid
 	}
 	return i
 }

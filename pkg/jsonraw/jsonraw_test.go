@@ -137,6 +137,17 @@ func TestObjectThatIsCutShortHasNoEnd(t *testing.T) {
 	}
 }
 
+func TestWhatNestsTooDeepSaysSo(t *testing.T) {
+	deep := strings.Repeat(`{"a":[`, MaxDepth) + strings.Repeat(`]}`, MaxDepth)
+	if got := Skip([]byte(deep), 0); got != TooDeep {
+		t.Errorf("Skip: got %d, want %d", got, TooDeep)
+	}
+	o := ReadObject([]byte(`{"x":`+deep+`}`), 0)
+	if o.Next() || o.End() != TooDeep {
+		t.Errorf("ReadObject: got end %d, want %d", o.End(), TooDeep)
+	}
+}
+
 func checkAppendString(t *testing.T, text []byte) {
 	t.Helper()
 	got := AppendString([]byte("before"), text)[6:]

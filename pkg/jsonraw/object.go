@@ -36,7 +36,7 @@ func (o *Object) Next() bool {
 	if !ok {
 		return false
 	}
-	end := -1
+	end := Invalid
 	o.ValueEscapes = Plain
 	if start < len(o.b) && o.b[start] == '"' {
 		end, o.ValueEscapes = String(o.b, start)
@@ -54,25 +54,25 @@ func (o *Object) Next() bool {
 // himself, so that it is scanned once; he calls Took before the next call.
 func (o *Object) NextKey() (start int, ok bool) {
 	if o.done {
-		return -1, false
+		return Invalid, false
 	}
 	end, esc := String(o.b, o.i)
 	if end >= 0 {
 		start = colon(o.b, end)
 	}
 	if end < 0 || start < 0 {
-		o.i, o.done = -1, true
-		return -1, false
+		o.i, o.done = Invalid, true
+		return Invalid, false
 	}
 	o.Key, o.KeyEscapes = o.b[o.i+1:end-1], esc
 	return start, true
 }
 
-// Took says where the value after NextKey ended, -1 if it was bad.
+// Took says where the value after NextKey ended, negative if it was bad.
 func (o *Object) Took(end int) { o.i, o.done = step(o.b, end, '}') }
 
 // End returns the index after the object when Next or NextKey has returned
-// false, or -1 if the text is not valid.
+// false, or Invalid or TooDeep.
 func (o *Object) End() int { return o.i }
 
 // Array iterates over the elements of one JSON array as NextKey does over an
@@ -93,11 +93,11 @@ func ReadArray(b []byte, i int) Array {
 // Next returns where the next element starts. The caller reads it and calls Took.
 func (a *Array) Next() (start int, ok bool) { return a.i, !a.done }
 
-// Took says where the element ended, -1 if it was bad.
+// Took says where the element ended, negative if it was bad.
 func (a *Array) Took(end int) { a.i, a.done = step(a.b, end, ']') }
 
-// End returns the index after the array when Next has returned false, or -1 if
-// the text is not valid.
+// End returns the index after the array when Next has returned false, or Invalid or
+// TooDeep.
 func (a *Array) End() int { return a.i }
 
 // Inside returns the inside of value if it is a string.
