@@ -32,7 +32,7 @@ func TestCheckpointNeverPassesTheAcknowledgedPrefix(t *testing.T) {
 			mu.Lock()
 			delay := time.Duration(random.IntN(5000)) * time.Millisecond
 			mu.Unlock()
-			time.Sleep(delay) // batches are acknowledged in any order
+			<-time.After(delay) // batches are acknowledged in any order
 			mu.Lock()
 			defer mu.Unlock()
 			for _, r := range records {
@@ -176,7 +176,7 @@ func TestFailingSinkStopsReadingAndSettlesTheRest(t *testing.T) {
 			if records[0].Sequence == "2" {
 				return broken
 			}
-			time.Sleep(3 * time.Second)
+			<-time.After(3 * time.Second)
 			return nil
 		}
 		start := time.Now()
@@ -267,12 +267,12 @@ func TestFullDeadLettersHoldTheCheckpoint(t *testing.T) {
 		done := make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { done <- p.Run(ctx) }()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if len(g.store.saves) != 0 {
 			t.Error("got a checkpoint over a record whose dead letter is not durable")
 		}
 		close(g.letters.full)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if got := g.store.at("s"); got != "0" {
 			t.Errorf("got checkpoint %q once there was room, want 0", got)
 		}
@@ -318,14 +318,14 @@ func TestSpanStopsAShardAndNoOther(t *testing.T) {
 		done := make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { done <- p.Run(ctx) }()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		mu.Lock()
 		if emitted["slow"] != spanRecords || emitted["fast"] != 3*spanRecords {
 			t.Errorf("got %v records admitted, want %d of the blocked shard and all of the other", emitted, spanRecords)
 		}
 		mu.Unlock()
 		close(release)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -340,7 +340,7 @@ func TestShardEndsOnlyWhenAllBeforeItIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
 		g.sink = func(context.Context, []*record.Record) error {
-			time.Sleep(30 * time.Second)
+			<-time.After(30 * time.Second)
 			return nil
 		}
 		g.store.fail = errors.New("disk full")
@@ -385,7 +385,7 @@ func TestCheckpointsAreCoalescedAndIdleShardsWriteNone(t *testing.T) {
 				if err := emit(words("s", i, "x")); err != nil {
 					return err
 				}
-				time.Sleep(50 * time.Millisecond)
+				<-time.After(50 * time.Millisecond)
 			}
 			<-ctx.Done()
 			return nil
@@ -409,7 +409,7 @@ func TestEveryScrapeBalances(t *testing.T) {
 		g := newRig()
 		g.config.Batch.MaxDocuments = 7
 		g.sink = func(context.Context, []*record.Record) error {
-			time.Sleep(17 * time.Millisecond)
+			<-time.After(17 * time.Millisecond)
 			return nil
 		}
 		g.source = func(ctx context.Context, emit func(*record.Record) error) error {
@@ -418,7 +418,7 @@ func TestEveryScrapeBalances(t *testing.T) {
 				if err := emit(words("s", i, text)); err != nil {
 					return err
 				}
-				time.Sleep(time.Millisecond)
+				<-time.After(time.Millisecond)
 			}
 			return nil
 		}
@@ -428,7 +428,7 @@ func TestEveryScrapeBalances(t *testing.T) {
 		go func() { done <- p.Run(ctx) }()
 		busy := false
 		for range 500 {
-			time.Sleep(3 * time.Millisecond)
+			<-time.After(3 * time.Millisecond)
 			busy = balances(t, g.registry) || busy
 		}
 		cancel()
