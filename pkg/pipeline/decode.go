@@ -64,7 +64,7 @@ func hasPending(r *record.Record) bool {
 // decodeOne fills r and charges what it takes. What cannot be decoded becomes a
 // letter that counts as one event. It returns false after a panic.
 func (p *Pipeline) decodeOne(decoder Decoder, r *record.Record) (sound bool) {
-	err, stack := guard(decoder, r)
+	stack, err := guard(decoder, r)
 	if err != nil {
 		p.undecodable(r, err, stack)
 	} else {
@@ -112,11 +112,11 @@ func (p *Pipeline) undecodable(r *record.Record, err error, stack []byte) {
 
 // guard decodes r and turns a panic into an error with its stack. It is the only
 // recover in the daemon: one log line must never be a crash loop (rule 4).
-func guard(decoder Decoder, r *record.Record) (err error, stack []byte) {
+func guard(decoder Decoder, r *record.Record) (stack []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err, stack = fmt.Errorf("decode panicked: %v", v), debug.Stack()
+			stack, err = debug.Stack(), fmt.Errorf("decode panicked: %v", v)
 		}
 	}()
-	return decoder.Decode(r), nil
+	return nil, decoder.Decode(r)
 }

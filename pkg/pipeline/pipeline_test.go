@@ -206,7 +206,7 @@ func TestUndecodableRecordIsOneDeadLetterAndTheShardGoesOn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				core, logs := observer.New(zap.ErrorLevel)
 				g := newRig()
-				g.deps.Log = zap.New(core)
+				g.deps.Log, g.deps.Workers = zap.New(core), 1 // one worker keeps the order
 				var decoders atomic.Int64
 				g.deps.NewDecoder = func() Decoder { decoders.Add(1); return wordDecoder{} }
 				g.source = func(ctx context.Context, emit func(*record.Record) error) error {
