@@ -47,7 +47,7 @@ func Load(ctx context.Context, put func(ctx context.Context, partitionKey string
 	if err != nil {
 		return err
 	}
-	for range groups() {
+	for range Groups() {
 		if err := put(ctx, "CloudwatchLogs", encode.control(o.Start)); err != nil {
 			return fmt.Errorf("put the control message: %w", err)
 		}

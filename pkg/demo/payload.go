@@ -11,17 +11,17 @@ import (
 	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
 
-// group is a log group with its subscription filter.
-type group struct {
-	name    string
-	filter  string
-	pattern string // space-delimited, or empty: everything, no extracted fields
+// Group is one of the site's log groups with its subscription filter.
+type Group struct {
+	Name    string
+	Filter  string // the filter's name
+	Pattern string // space-delimited, or empty: everything, no extracted fields
 }
 
-// groups lists the site's log groups with the filters of the lab that the demo
+// Groups lists the site's log groups with the patterns of the lab that the demo
 // follows.
-func groups() []group {
-	return []group{
+func Groups() []Group {
+	return []Group{
 		{AccessLogGroup, "apache", "[host, ident, authuser, date, request, status, bytes, referrer, agent]"},
 		{SSHLogGroup, "ssh", "[month, day, timestamp, destIp, id, msg1, msg2, msg3, srcIp, msg5, destPort, msg7]"},
 		{CloudTrailLogGroup, "cloudtrail", ""},
@@ -59,16 +59,16 @@ func newEncoder(extracted bool) (*encoder, error) {
 		return nil, err
 	}
 	e := &encoder{gzip: zip, filters: make(map[string]string), patterns: make(map[string]*pattern.Pattern)}
-	for _, g := range groups() {
-		e.filters[g.name] = g.filter
-		if !extracted || g.pattern == "" {
+	for _, g := range Groups() {
+		e.filters[g.Name] = g.Filter
+		if !extracted || g.Pattern == "" {
 			continue
 		}
-		p, err := pattern.Parse(g.pattern)
+		p, err := pattern.Parse(g.Pattern)
 		if err != nil {
-			return nil, fmt.Errorf("the filter of %s: %w", g.name, err)
+			return nil, fmt.Errorf("the filter of %s: %w", g.Name, err)
 		}
-		e.patterns[g.name] = p
+		e.patterns[g.Name] = p
 	}
 	return e, nil
 }
