@@ -1,0 +1,141 @@
+package elastic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// breakAfter is how many failures in a row open an endpoint's breaker.
+const breakAfter = 5
+
+// endpoint is one address of the cluster. It is an esapi.Transport, one attempt a call.
+type endpoint struct {
+	url  *url.URL
+	base http.RoundTripper
+	auth auth
+
+	// Guarded by endpoints.mu.
+	inFlight int
+	failures int // in a row
+	probeAt  time.Time
+	probing  bool
+}
+
+func (e *endpoint) String() string { return e.url.String() }
+
+// Perform sends the request to this endpoint. It implements esapi.Transport.
+func (e *endpoint) Perform(request *http.Request) (*http.Response, error) {
+	request = request.Clone(request.Context())
+	request.URL.Scheme, request.URL.Host = e.url.Scheme, e.url.Host
+	request.URL.Path = e.url.Path + request.URL.Path
+	request.Host = e.url.Host
+	request.Header.Set("User-Agent", "shipperd")
+	var content []byte
+	if r, ok := request.Body.(*bodyReader); ok {
+		content = r.body.bytes
+		request.ContentLength = int64(len(content))
+		request.GetBody = func() (io.ReadCloser, error) { return r.body.reader(), nil }
+		if r.body.encoding != "" {
+			request.Header.Set("Content-Encoding", r.body.encoding)
+		}
+	}
+	if err := e.auth.authorize(request.Context(), request, content); err != nil {
+		if request.Body != nil {
+			_ = request.Body.Close()
+		}
+		return nil, err
+	}
+	return e.base.RoundTrip(request)
+}
+
+// endpoints spreads requests: to the one with the fewest in flight, in turn among
+// equals. Each has a breaker, so that a dead node costs one probe now and then.
+type endpoints struct {
+	all []*endpoint
+
+	mu   sync.Mutex
+	turn int
+}
+
+// pick returns an endpoint, to be given back with done, or how long it takes until
+// one may be probed. force takes a broken one too.
+func (p *endpoints) pick(now time.Time, force bool) (*endpoint, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var best *endpoint
+	wait := lastProbe
+	p.turn++
+	for i := range p.all {
+		e := p.all[(p.turn+i)%len(p.all)]
+		if e.failures >= breakAfter && !force {
+			if e.probing || now.Before(e.probeAt) {
+				wait = min(wait, max(e.probeAt.Sub(now), firstProbe))
+				continue
+			}
+		}
+		if best == nil || e.inFlight < best.inFlight {
+			best = e
+		}
+	}
+	if best == nil {
+		return nil, wait
+	}
+	best.inFlight++
+	best.probing = best.failures >= breakAfter
+	return best, 0
+}
+
+// done gives e back. failed means that it gave no answer of its own.
+func (p *endpoints) done(e *endpoint, now time.Time, failed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.inFlight--
+	e.probing = false
+	if !failed {
+		e.failures = 0
+		return
+	}
+	if e.failures++; e.failures >= breakAfter {
+		e.probeAt = now.Add(min(firstProbe<<min(e.failures-breakAfter, 10), lastProbe))
+	}
+}
+
+// refresh has every endpoint's credentials renewed.
+func (p *endpoints) refresh() error {
+	var errs []error
+	for _, e := range p.all {
+		errs = append(errs, e.auth.refresh())
+	}
+	return errors.Join(errs...)
+}
+
+// secrets returns all that must not be seen in a log.
+func (p *endpoints) secrets() []string {
+	var all []string
+	for _, e := range p.all {
+		all = append(all, e.auth.secrets()...)
+	}
+	return all
+}
+
+func newEndpoints(ctx context.Context, c Config, base http.RoundTripper) (*endpoints, error) {
+	p := &endpoints{}
+	for _, raw := range c.Endpoints {
+		u, err := parseEndpoint(raw)
+		if err != nil {
+			return nil, fmt.Errorf("endpoints: %w", err)
+		}
+		a, err := newAuth(ctx, c.Auth, u)
+		if err != nil {
+			return nil, fmt.Errorf("endpoint %s: %w", u.Host, err)
+		}
+		p.all = append(p.all, &endpoint{url: u, base: base, auth: a})
+	}
+	return p, nil
+}

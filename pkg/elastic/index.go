@@ -1,0 +1,68 @@
+package elastic
+
+import (
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxIndices bounds the indices that are remembered: ten years of days. Beyond it,
+// those that nothing is known of any more are forgotten.
+const maxIndices = 4096
+
+// recently is how long ago an index must have accepted a document to prove that
+// the cluster is well and another index's trouble its own.
+const recently = time.Minute
+
+// index is what is known of one destination.
+type index struct {
+	name       string
+	action     []byte // {"create":{"_index":"NAME","_id":" : the action line up to the id
+	gate       gate
+	acceptedAt atomic.Int64 // Unix nanoseconds
+}
+
+func (x *index) acceptedSince(t time.Time) bool { return x.acceptedAt.Load() > t.UnixNano() }
+
+// indices knows all destinations of late.
+type indices struct {
+	mu     sync.Mutex
+	byName map[string]*index
+}
+
+// find returns the index called name.
+func (m *indices) find(name string) *index {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if x := m.byName[name]; x != nil {
+		return x
+	}
+	if len(m.byName) >= maxIndices {
+		m.forgetLocked(time.Now().Add(-recently))
+	}
+	quoted, _ := json.Marshal(name) // a string always has a JSON form
+	x := &index{name: name, action: []byte(`{"create":{"_index":` + string(quoted) + `,"_id":"`)}
+	m.byName[name] = x
+	return x
+}
+
+func (m *indices) forgetLocked(before time.Time) {
+	for name, x := range m.byName {
+		if reason, _, _ := x.gate.closed(); reason == "" && !x.acceptedSince(before) {
+			delete(m.byName, name)
+		}
+	}
+}
+
+// othersAccepted says whether an index other than x accepted a document recently.
+func (m *indices) othersAccepted(x *index, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, other := range m.byName {
+		if other != x && other.acceptedSince(now.Add(-recently)) {
+			return true
+		}
+	}
+	return false
+}
