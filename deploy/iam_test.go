@@ -4,12 +4,17 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/shipperd/shipperd/pkg/backfill"
+	"github.com/shipperd/shipperd/pkg/kinesis"
+	"github.com/shipperd/shipperd/pkg/subscription"
 )
 
 // The capitals that a user of a policy file replaces.
@@ -96,4 +101,38 @@ func conditions(statement tree) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// The SDK interfaces of the code and the policies say the same: a call without a permission fails in production, a permission
+// without a call is one too many. What goes to the domain has no interface of its own: es:ESHttp*.
+func TestPoliciesAllowTheCallsThatTheCodeMakes(t *testing.T) {
+	for file, want := range map[string][]string{
+		"iam/daemon.json": calls[kinesis.API]("kinesis"),
+		"iam/setup.json": slices.Concat(
+			calls[subscription.API]("logs"), calls[backfill.API]("logs"), calls[subscription.Streams]("kinesis"), []string{"iam:PassRole"},
+		),
+	} {
+		var got []string
+		for _, actions := range grants(t, readJSON(t, file)) {
+			for _, action := range actions {
+				if strings.HasPrefix(action, "kinesis:") || strings.HasPrefix(action, "logs:") || action == "iam:PassRole" {
+					got = append(got, action)
+				}
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(slices.Compact(want), got); diff != "" {
+			t.Errorf("%s (-code +policy):\n%s", file, diff)
+		}
+	}
+}
+
+// calls lists the methods of an SDK interface as actions of the service.
+func calls[API any](service string) []string {
+	var actions []string
+	for method := range reflect.TypeFor[API]().Methods() {
+		actions = append(actions, service+":"+method.Name)
+	}
+	return actions
 }
