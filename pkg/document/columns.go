@@ -1,0 +1,44 @@
+package document
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/shipperd/shipperd/pkg/format/pattern"
+	"github.com/shipperd/shipperd/pkg/jsonraw"
+)
+
+// columns are the root fields that a filter pattern makes of a line, as CloudWatch
+// makes extractedFields of it.
+type columns struct {
+	pattern *pattern.Pattern
+	members []member // names only, in the order of Pattern.Names
+	kinds   []Kind
+}
+
+// newColumns compiles text; the empty text has no columns.
+func newColumns(text string, table rootTable) (*columns, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p, err := pattern.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Names()) == 0 {
+		return nil, errors.New("no field is named; write a pattern such as [host, ident, authuser, date, request, status, bytes]")
+	}
+	c := &columns{pattern: p}
+	seen := map[string]bool{}
+	for _, name := range p.Names() {
+		name = strings.ReplaceAll(name, ".", "_")
+		if seen[name] {
+			return nil, fmt.Errorf("two fields are named %q", name)
+		}
+		seen[name] = true
+		c.members = append(c.members, member{name: []byte(name), quoted: jsonraw.AppendString(nil, []byte(name))})
+		c.kinds = append(c.kinds, table.kindOf([]byte(name)))
+	}
+	return c, nil
+}

@@ -1,0 +1,212 @@
+// Package document turns the log events of a record into documents: it chooses
+// the index, the id and the format of each event, writes the root fields that the
+// LogsToElasticsearch Lambda wrote, and the typed fields beside them.
+//
+// A message is attacker's text. Whatever it says, a document has each key once,
+// its six @ fields are those of the payload, its index comes from a fixed prefix
+// and a date, and no value stands under a name where the index expects another kind
+// (see roots). What is too deep or has too many keys keeps @message and a flag.
+//
+// Documents holds the configuration and is shared; each worker has its own
+// Decoder, whose buffers grow to the size of its records and are reused.
+package document
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/shipperd/shipperd/pkg/cloudwatch"
+	"github.com/shipperd/shipperd/pkg/enrich"
+	"github.com/shipperd/shipperd/pkg/format"
+	"github.com/shipperd/shipperd/pkg/format/pattern"
+	"github.com/shipperd/shipperd/pkg/record"
+)
+
+// Options are what the documents take from other parts of the daemon.
+type Options struct {
+	Enrich *enrich.Enricher // nil: addresses are typed, but nothing is looked up
+	// Flattened says that the index template maps aws.cloudtrail.flattened.* as
+	// flattened or flat_object.
+	Flattened bool
+}
+
+// Documents makes Decoders. It is safe for concurrent use.
+type Documents struct {
+	config  Config
+	options Options
+	kinds   rootTable
+}
+
+// New returns Documents for a config that Validate accepts.
+func New(config Config, options Options) (*Documents, error) {
+	d := &Documents{config: config, options: options, kinds: roots(config.Dialect)}
+	if _, err := d.newDecoder(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// NewDecoder returns the Decoder of one worker.
+func (d *Documents) NewDecoder() *Decoder {
+	decoder, err := d.newDecoder()
+	if err != nil {
+		panic(fmt.Sprintf("document: a configuration that New has accepted fails: %v", err))
+	}
+	return decoder
+}
+
+// Decoder implements pipeline.Decoder. One goroutine uses it at a time.
+type Decoder struct {
+	documents *Documents
+	inflater  *cloudwatch.Inflater
+	payload   cloudwatch.Payload
+	readers   []*reader // by default options, in the order of format.Table
+	routes    []route
+	typed     *format.Fields
+	objects   objects
+	time      stamp
+	inflated  int
+	ingested  ingested
+	leftOut   []string // names of root fields, for explanations
+	explain   bool
+
+	// Of the payload under way, unescaped; origin is the end of its documents.
+	owner, group, stream, origin []byte
+	// Of the event under way.
+	text, value []byte
+	values      [][]byte // of columns
+	foreign     []byte   // members of the root "fields"
+	account     []byte   // from the system fields
+	region      []byte
+}
+
+func (d *Documents) newDecoder() (*Decoder, error) {
+	lambda := d.config.Dialect == Lambda
+	decoder := &Decoder{
+		documents: d,
+		inflater:  cloudwatch.NewInflater(int64(d.config.MaxInflated)),
+		typed:     format.NewFields(d.options.Enrich),
+		objects:   objects{mendNames: !lambda},
+	}
+	for _, entry := range format.Table() {
+		if entry.Name == formatPattern {
+			continue // it has no line of its own
+		}
+		r, err := decoder.newReader(entry, nil)
+		if err != nil {
+			return nil, fmt.Errorf("format %s: %w", entry.Name, err)
+		}
+		decoder.readers = append(decoder.readers, r)
+	}
+	var err error
+	decoder.routes, err = decoder.newRoutes()
+	return decoder, err
+}
+
+// encodedPerInflated bounds the documents of a record: they may take so many times
+// the bytes that the record may inflate to. Flow logs, the smallest lines, take
+// four times their payload; only forged payloads with names of megabytes take more.
+const encodedPerInflated = 4
+
+// Decode implements pipeline.Decoder.
+func (d *Decoder) Decode(r *record.Record) error {
+	r.Text, r.Events, r.Control = r.Text[:0], r.Events[:0], 0
+	d.inflated = 0
+	text, err := d.inflater.Inflate(r.Data)
+	if err != nil {
+		return err
+	}
+	d.inflated = len(text)
+	d.ingested.set(time.Now())
+	for n := 1; n == 1 || len(text) > 0; n++ {
+		if text, err = d.payload.Next(text); err != nil {
+			return fmt.Errorf("payload %d of the record: %w", n, err)
+		}
+		if d.payload.Control {
+			r.Control++
+			continue
+		}
+		if err := d.events(r); err != nil {
+			return fmt.Errorf("payload %d of the record: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// Inflated returns the bytes that the record decoded last inflated to.
+func (d *Decoder) Inflated() int { return d.inflated }
+
+// events appends the events of the payload under way to r.
+func (d *Decoder) events(r *record.Record) error {
+	p := &d.payload
+	d.owner = p.Owner.Append(d.owner[:0])
+	d.group = p.Group.Append(d.group[:0])
+	d.stream = p.Stream.Append(d.stream[:0])
+	d.origin = appendOrigin(d.origin[:0], p)
+	route := d.routeOf(d.group)
+	foreign := !d.allowed()
+	reader := d.readerOf(route, d.stream)
+	for i := range p.Events {
+		e := &p.Events[i]
+		start := len(r.Text)
+		event := record.Event{Time: e.Time, Group: route.group}
+		if foreign {
+			event.Outcome, event.Filter = record.Filtered, record.FilterAccount
+		} else {
+			d.event(r, &event, e, route, reader)
+		}
+		if int64(len(r.Text)) > encodedPerInflated*int64(d.documents.config.MaxInflated) {
+			r.Text = r.Text[:start]
+			return fmt.Errorf("the documents: %w of %d bytes", record.ErrOversize, encodedPerInflated*int64(d.documents.config.MaxInflated))
+		}
+		r.Events = append(r.Events, event)
+	}
+	return nil
+}
+
+// allowed says whether the payload's owner is one whose events are taken.
+func (d *Decoder) allowed() bool {
+	for _, account := range d.documents.config.Accounts {
+		if string(d.owner) == account {
+			return true
+		}
+	}
+	return len(d.documents.config.Accounts) == 0
+}
+
+// event decides about one event and appends its document to r.
+func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader) {
+	text := e.Message.Inside
+	if e.Message.Escapes != 0 {
+		d.text = e.Message.Append(d.text[:0])
+		text = d.text
+	}
+	if dropped(route.drop, text) >= 0 {
+		event.Outcome, event.Filter = record.Filtered, record.FilterDrop
+		return
+	}
+	if reader == nil {
+		reader = d.sniff(text)
+	}
+	result := format.None
+	d.typed.Reset()
+	if d.documents.config.Dialect != Lambda {
+		line := format.Line{Text: text, Time: e.Time, Stream: d.stream}
+		if result = reader.format.Parse(&line, d.typed); result == format.Header {
+			event.Outcome, event.Filter = record.Filtered, record.FilterHeader
+			return
+		}
+	}
+	event.Index = route.indices.of(e.Time)
+	d.document(r, event, e, text, route, reader, result)
+}
+
+// dropped returns the place of the first pattern that matches text, or -1.
+func dropped(patterns []*pattern.Pattern, text []byte) int {
+	for i, p := range patterns {
+		if p.Match(text) {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,208 @@
+package document
+
+import (
+	"bytes"
+
+	"github.com/shipperd/shipperd/pkg/cloudwatch"
+	"github.com/shipperd/shipperd/pkg/jsonraw"
+)
+
+// appendRoots appends the root fields that the Lambda wrote, from the first source
+// that there is: the subscription's extracted fields, the message's own keys, the
+// columns of the group's or the format's pattern.
+func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, text []byte, route *route, reader *reader) []byte {
+	if e.Extracted != nil {
+		if dst, ok := d.appendExtracted(dst, e.Extracted); ok {
+			return dst
+		}
+	}
+	if route.columns == nil && (reader.JSON || d.documents.config.Dialect == Lambda) {
+		return d.appendMessage(dst, text)
+	}
+	c := route.columns
+	if c == nil {
+		c = reader.columns
+	}
+	if c != nil {
+		dst = d.appendColumns(dst, c, text)
+	}
+	return dst
+}
+
+// appendExtracted appends the fields that the subscription's pattern made. Fields
+// that begin with @ are the subscription's system fields, which come with any
+// pattern; with them alone the answer is false, for the message is still to be read.
+func (d *Decoder) appendExtracted(dst, extracted []byte) (_ []byte, ok bool) {
+	d.objects.dropDollar = d.documents.config.Dialect != Lambda
+	base, _ := d.objects.read(extracted, 0)
+	d.objects.dropDollar = false
+	fields := 0
+	for j := base; j < len(d.objects.stack); j++ {
+		m := d.objects.stack[j] // a copy: the stack may move
+		if len(m.name) > 0 && m.name[0] == '@' {
+			d.systemField(m)
+			continue
+		}
+		fields++
+		kind := d.documents.kinds.kindOf(m.name)
+		inside, isText := jsonraw.Inside(m.value)
+		if !isText {
+			dst = d.appendMember(dst, &m, kind)
+			continue
+		}
+		if m.escapes != jsonraw.Plain {
+			d.value = jsonraw.Unescape(d.value[:0], inside)
+			inside = d.value
+		}
+		dst = d.appendConverted(dst, &m, kind, inside)
+	}
+	system := len(d.objects.stack) - base - fields
+	d.objects.stack = d.objects.stack[:base]
+	return dst, fields > 0 || system == 0
+}
+
+// systemField keeps what emitSystemFields adds to each event. The dots of the names are
+// mended by now.
+func (d *Decoder) systemField(m member) {
+	inside, ok := jsonraw.Inside(m.value)
+	if !ok {
+		return
+	}
+	switch string(m.name) {
+	case "@aws_account":
+		d.account = jsonraw.Unescape(d.account[:0], inside)
+	case "@aws_region":
+		d.region = jsonraw.Unescape(d.region[:0], inside)
+	}
+}
+
+// appendColumns appends the fields of a pattern that shipperd applies itself. A
+// line that does not fit has none, as CloudWatch would not have delivered it.
+func (d *Decoder) appendColumns(dst []byte, c *columns, text []byte) []byte {
+	var ok bool
+	if d.values, ok = c.pattern.Split(text, d.values[:0]); !ok {
+		return dst
+	}
+	for i, value := range d.values {
+		dst = d.appendConverted(dst, &c.members[i], c.kinds[i], value)
+	}
+	return dst
+}
+
+// appendMessage appends the keys of the JSON object at the end of a message, or
+// nothing when there is none or it is too complex.
+func (d *Decoder) appendMessage(dst, text []byte) []byte {
+	brace := bytes.IndexByte(text, '{')
+	if brace < 0 {
+		return dst
+	}
+	start := len(dst)
+	base, end := d.objects.read(text, brace)
+	if end < 0 || jsonraw.Space(text, end) != len(text) {
+		d.objects.tooComplex = end == jsonraw.TooDeep
+		return dst
+	}
+	for j := base; j < len(d.objects.stack) && !d.objects.tooComplex; j++ {
+		m := d.objects.stack[j] // a copy: the stack may move
+		dst = d.appendMember(dst, &m, d.documents.kinds.kindOf(m.name))
+	}
+	if d.objects.tooComplex {
+		d.foreign = d.foreign[:0]
+		return dst[:start]
+	}
+	return dst
+}
+
+// appendMember appends a member with any JSON value: as it is, as its text, or
+// under "fields" where the table has another kind.
+func (d *Decoder) appendMember(dst []byte, m *member, kind Kind) []byte {
+	const depth = 1 // of the document itself
+	switch {
+	case kind == Metadata:
+		return dst
+	case !fits(kind, m.value):
+		d.foreignMember(m)
+		return dst
+	case kind == JSONText && m.value[0] != '"' && (m.value[0] != 'n' || d.documents.config.Dialect == SolutionV4):
+		dst = jsonraw.AppendString(m.appendName(dst), m.value)
+	default:
+		dst = d.objects.appendValue(m.appendName(dst), m.value, m.escapes, depth)
+	}
+	return append(dst, ',')
+}
+
+// appendConverted appends a member with a text as value, as the Lambda converts it:
+// empty ones are left out, numbers become numbers, and a JSON object at the end is
+// added under $name. A text that does not fit its root's kind is left out; it stays in @message.
+func (d *Decoder) appendConverted(dst []byte, m *member, kind Kind, text []byte) []byte {
+	if len(text) == 0 {
+		return dst
+	}
+	switch kind {
+	case Metadata:
+		return dst
+	case Reserved:
+		d.foreignText(m, text)
+		return dst
+	case Number, Unknown:
+		if smallNumber(text) {
+			return append(append(m.appendName(dst), text...), ',')
+		}
+		x, ok := numeric(text)
+		if _, isWhole := whole(x, ok); ok && (isWhole || kind == Unknown) {
+			return append(appendNumber(m.appendName(dst), x), ',')
+		}
+		if kind == Number {
+			return d.leaveOut(dst, m)
+		}
+	case Address:
+		if !isAddress(text) {
+			return d.leaveOut(dst, m)
+		}
+	case Bool, Object, Objects:
+		return d.leaveOut(dst, m)
+	case Text, JSONText:
+	}
+	if kind == Unknown {
+		dst = d.appendEmbedded(dst, m, text)
+	}
+	return append(jsonraw.AppendString(m.appendName(dst), text), ',')
+}
+
+// appendEmbedded appends the JSON object at the end of text as $name. Only fields
+// that are not of our formats have one: a web server's agent or request is what
+// anyone on the internet sends, and its keys would fill the index's mapping.
+func (d *Decoder) appendEmbedded(dst []byte, m *member, text []byte) []byte {
+	object := jsonTail(text)
+	if object == nil || d.objects.hasDollar(m.name) {
+		return dst
+	}
+	start := len(dst)
+	dst = d.objects.appendValue(m.appendDollarName(dst), object, jsonraw.Plain, 1)
+	if d.objects.tooComplex {
+		return dst[:start]
+	}
+	return append(dst, ',')
+}
+
+func (d *Decoder) leaveOut(dst []byte, m *member) []byte {
+	if d.explain {
+		d.leftOut = append(d.leftOut, string(m.name))
+	}
+	return dst
+}
+
+// foreignMember writes any JSON value as a string under "fields".
+func (d *Decoder) foreignMember(m *member) {
+	switch m.value[0] {
+	case 'n':
+	case '"':
+		d.foreign = append(appendQuoted(m.appendName(d.foreign), m.value[1:len(m.value)-1], m.escapes), ',')
+	default:
+		d.foreignText(m, m.value)
+	}
+}
+
+func (d *Decoder) foreignText(m *member, text []byte) {
+	d.foreign = append(jsonraw.AppendString(m.appendName(d.foreign), text), ',')
+}
