@@ -1,0 +1,79 @@
+package logging
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Threat 7: a log line that shipperd carries acts on the operator's terminal.
+func TestThreat7ControlCharactersNeverReachTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	log, _ := New(Config{Level: "info", Format: "console"}, &out)
+	log.Info("a document was refused", zap.String("reason", "\x1b]0;owned\a\u009b31m\n2026 ERROR forged \u202e\x7f\xff"))
+	log.Named("\x1b[2J").Error("a name")
+	for _, r := range out.String() {
+		if r != '\n' && r != '\t' && (r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x202e) {
+			t.Errorf("got the control character %U in %q", r, out.String())
+		}
+	}
+	if got := strings.Count(out.String(), "\n"); got != 2 {
+		t.Errorf("got %d lines for two entries: %q", got, out.String())
+	}
+}
+
+func TestRepeatedLinesAreCountedAndTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _ := New(Config{Level: "info", Format: "json"}, &out)
+		for range 25 {
+			log.With(zap.Int("n", 1)).Warn("it fails")
+		}
+		log.Warn("another")
+		if got := strings.Count(out.String(), "it fails"); got != lineBurst {
+			t.Errorf("got %d lines of 25, want %d", got, lineBurst)
+		}
+		if !strings.Contains(out.String(), "another") {
+			t.Error("got another line held back too")
+		}
+		<-time.After(lineWindow)
+		out.Reset()
+		log.Warn("it fails")
+		if want := `"suppressed":15`; !strings.Contains(out.String(), want) {
+			t.Errorf("got %s, want %s in it", out.String(), want)
+		}
+		out.Reset()
+		log.Warn("it fails")
+		if strings.Contains(out.String(), "suppressed") {
+			t.Errorf("got %s: the suppressed lines were told already", out.String())
+		}
+	})
+}
+
+func TestLevelChangesWhileInUse(t *testing.T) {
+	var out bytes.Buffer
+	log, level := New(Config{Level: "error", Format: "json"}, &out)
+	child := log.Named("child")
+	child.Info("unheard")
+	level.SetLevel(zap.InfoLevel)
+	child.Info("heard")
+	if strings.Contains(out.String(), "unheard") || !strings.Contains(out.String(), `"msg":"heard"`) {
+		t.Errorf("got %s, want the second line alone", out.String())
+	}
+}
+
+func TestValidateNamesTheKey(t *testing.T) {
+	err := Config{Level: "loud", Format: "xml"}.Validate()
+	for _, want := range []string{"log.level", "log.format"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s named", err, want)
+		}
+	}
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+}
