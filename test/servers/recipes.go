@@ -10,10 +10,9 @@ import (
 
 // recipe says how to get and run one server.
 type recipe struct {
-	name     string   // with its version; also that of its folder in the cache
-	variable string   // the environment variable that may name one that runs
-	probe    string   // the path that answers 200 when the server is ready
-	settings []string // of a search node, as name=value
+	name     string // with its version; also that of its folder in the cache
+	variable string // the environment variable that may name one that runs
+	probe    string // the path that answers 200 when the server is ready
 
 	install func(ctx context.Context, into string) error
 	// command makes the command that serves on port, and keeps its files in dir,
@@ -23,14 +22,16 @@ type recipe struct {
 
 // engine tells Elasticsearch and OpenSearch apart.
 type engine struct {
-	artifact string // in Maven Central
-	main     string // class
-	prefix   string // of Java properties
+	settings []string // of the node, as name=value
+	artifact string   // in Maven Central
+	main     string   // class
+	prefix   string   // of Java properties
 	flags    []string
 }
 
-func elasticsearch() recipe {
+func elasticsearch(settings ...string) recipe {
 	return searchNode("elasticsearch-7.10.2", "SHIPPERD_TEST_ELASTICSEARCH", engine{
+		settings: settings,
 		artifact: "org.elasticsearch.distribution.integ-test-zip:elasticsearch:7.10.2:zip",
 		main:     "org.elasticsearch.bootstrap.Elasticsearch",
 		prefix:   "es",
@@ -92,7 +93,7 @@ func searchNode(name, variable string, e engine) recipe {
 			// A disk that is 90 % full would make the node refuse shards or block writes.
 			"cluster.routing.allocation.disk.threshold_enabled=false",
 		}
-		for _, setting := range append(settings, r.settings...) {
+		for _, setting := range append(settings, e.settings...) {
 			args = append(args, "-E"+setting)
 		}
 		return exec.CommandContext(ctx, java, args...), nil
@@ -185,7 +186,7 @@ func localStackCommand(ctx context.Context, home, dir, port string) (*exec.Cmd, 
 		// It takes a machine with /.dockerenv for its own container and writes to /var/lib.
 		"OVERRIDE_IN_DOCKER=0", "FILESYSTEM_ROOT="+root,
 		"XDG_CACHE_HOME="+filepath.Join(dir, "cache"), "CONFIG_DIR="+filepath.Join(dir, "config"),
-		"DISABLE_EVENTS=1", "SKIP_SSL_CERT_DOWNLOAD=1", "SERVICES=kinesis,logs",
+		"DISABLE_EVENTS=1", "SKIP_SSL_CERT_DOWNLOAD=1", "SERVICES=kinesis,logs,sts",
 		"KINESIS_MOCK_VERSION="+kinesisVersion, "KINESIS_PERSISTENCE=0", "KINESIS_LATENCY=5",
 		"KINESIS_MOCK_LOG_LEVEL=ERROR", "NODE_OPTIONS="+options)
 	return cmd, nil

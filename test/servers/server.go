@@ -55,7 +55,7 @@ func start(ctx context.Context, r recipe) (*Server, error) {
 }
 
 func (s *Server) run(ctx context.Context, r recipe, home string) error {
-	port, err := freePort(ctx)
+	port, err := FreePort(ctx)
 	if err != nil {
 		return err
 	}
@@ -157,10 +157,10 @@ func answers(ctx context.Context, url string) error {
 	return nil
 }
 
-// freePort returns a port that nobody listens on. It lies below those that
-// systems give to outgoing connections, or one of these could take it before the
-// server does: a JVM needs seconds to get there.
-func freePort(ctx context.Context) (string, error) {
+// FreePort returns a port of 127.0.0.1 that nobody listens on. It lies below those
+// that systems give to outgoing connections, or one of these could take it before
+// the server does: a JVM needs seconds to get there.
+func FreePort(ctx context.Context) (string, error) {
 	const low, high = 20000, 32000
 	for range 100 {
 		port := strconv.Itoa(low + rand.IntN(high-low))

@@ -37,13 +37,14 @@ func LocalStack(t testing.TB) string { return shared(t, localStack()) }
 // OwnElasticsearch starts an Elasticsearch for t alone, with node settings like
 // thread_pool.write.queue_size=1, and returns its URL.
 func OwnElasticsearch(t testing.TB, settings ...string) string {
-	r := elasticsearch()
-	r.settings = settings
-	return own(t, r)
+	return own(t, elasticsearch(settings...))
 }
 
 func shared(t testing.TB, r recipe) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skipf("%s is not asked in short mode", r.name)
+	}
 	if url := os.Getenv(r.variable); url != "" {
 		return url
 	}

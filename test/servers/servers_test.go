@@ -29,6 +29,9 @@ func TestMissingToolIsNamed(t *testing.T) {
 }
 
 func TestNamedServerIsUsed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("servers are not asked in short mode")
+	}
 	t.Setenv("SHIPPERD_TEST_ELASTICSEARCH", "http://127.0.0.1:1")
 	if got, want := Elasticsearch(t), "http://127.0.0.1:1"; got != want {
 		t.Errorf("Elasticsearch: got %s, want %s", got, want)

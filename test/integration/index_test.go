@@ -1,0 +1,135 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// searchIndex is a test's indices on an Elasticsearch or OpenSearch.
+type searchIndex struct {
+	t      *testing.T
+	url    string
+	prefix string
+}
+
+// newIndex returns the indices of prefix, which are deleted at the end.
+func newIndex(t *testing.T, url, prefix string) *searchIndex {
+	t.Helper()
+	x := &searchIndex{t, url, prefix}
+	t.Cleanup(func() {
+		// t.Context has ended. Where it fails, a shared server keeps an index.
+		_, _ = x.send(context.Background(), http.MethodDelete, "/"+prefix+"*", nil)
+	})
+	return x
+}
+
+// send asks the server; any other status than 200 and 201 is an error.
+func (x *searchIndex) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, x.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	reply, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, bytes.TrimSpace(reply))
+	}
+	return reply, nil
+}
+
+// ask sends a request whose reply it decodes into reply.
+func (x *searchIndex) ask(method, path, body string, reply any) {
+	x.t.Helper()
+	text, err := x.send(x.t.Context(), method, path, []byte(body))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, reply); err != nil {
+		x.t.Fatalf("%s %s: %v in %s", method, path, err, text)
+	}
+}
+
+// count returns how many documents match query, or all of them for "".
+func (x *searchIndex) count(query string) int {
+	x.t.Helper()
+	x.ask(http.MethodPost, "/"+x.prefix+"*/_refresh", "", new(struct{}))
+	if query == "" {
+		query = `{"match_all":{}}`
+	}
+	var reply struct {
+		Count int `json:"count"`
+	}
+	x.ask(http.MethodPost, "/"+x.prefix+"*/_count", `{"query":`+query+`}`, &reply)
+	return reply.Count
+}
+
+// awaitCount waits until the indices hold n documents.
+func (x *searchIndex) awaitCount(limit time.Duration, n int, check func()) {
+	x.t.Helper()
+	await(x.t, limit, func() error {
+		check()
+		if got := x.count(""); got < n {
+			return fmt.Errorf("indices %s*: got %d documents, want %d", x.prefix, got, n)
+		}
+		return nil
+	})
+}
+
+// wantIDs checks that the indices hold the documents of want, once each, and no
+// other. An id in two of the daily indices counts twice.
+func (x *searchIndex) wantIDs(want map[string]bool) {
+	x.t.Helper()
+	got := make(map[string]int)
+	path, body := "/"+x.prefix+"*/_search?scroll=1m", `{"size":5000,"_source":false,"sort":["_doc"]}`
+	for {
+		var page struct {
+			Scroll string `json:"_scroll_id"`
+			Hits   struct {
+				Hits []struct {
+					ID string `json:"_id"`
+				} `json:"hits"`
+			} `json:"hits"`
+		}
+		x.ask(http.MethodPost, path, body, &page)
+		for _, hit := range page.Hits.Hits {
+			got[hit.ID]++
+		}
+		path, body = "/_search/scroll", fmt.Sprintf(`{"scroll":"1m","scroll_id":%q}`, page.Scroll)
+		if len(page.Hits.Hits) == 0 {
+			x.ask(http.MethodDelete, "/_search/scroll", fmt.Sprintf(`{"scroll_id":%q}`, page.Scroll), new(struct{}))
+			break
+		}
+	}
+	missing, doubled, foreign := 0, 0, 0
+	for id := range want {
+		if got[id] == 0 {
+			missing++
+		}
+	}
+	for id, n := range got {
+		if !want[id] {
+			foreign++
+		} else if n > 1 {
+			doubled++
+		}
+	}
+	if missing+doubled+foreign > 0 {
+		x.t.Errorf("indices %s*: got %d of %d ids missing, %d more than once, %d never put", x.prefix, missing, len(want), doubled, foreign)
+	}
+}

@@ -1,0 +1,160 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/test/servers"
+)
+
+// proxy passes connections on to a server, and can take the server away.
+type proxy struct {
+	t      *testing.T
+	target string
+	addr   string
+
+	mu       sync.Mutex
+	listener net.Listener
+	conns    map[net.Conn]bool
+}
+
+// newProxy returns a proxy before the server at rawURL.
+func newProxy(t *testing.T, rawURL string) *proxy {
+	t.Helper()
+	target, err := url.Parse(rawURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := servers.FreePort(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{t: t, target: target.Host, addr: "127.0.0.1:" + port, conns: make(map[net.Conn]bool)}
+	p.open()
+	t.Cleanup(p.cut)
+	return p
+}
+
+func (p *proxy) url() string { return "http://" + p.addr }
+
+// open lets connections through.
+func (p *proxy) open() {
+	p.t.Helper()
+	l, err := new(net.ListenConfig).Listen(p.t.Context(), "tcp", p.addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.listener = l
+	p.mu.Unlock()
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return // cut
+			}
+			server, err := new(net.Dialer).DialContext(p.t.Context(), "tcp", p.target)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			p.mu.Lock()
+			p.conns[client], p.conns[server] = true, true
+			p.mu.Unlock()
+			go p.pass(client, server)
+			go p.pass(server, client)
+		}
+	}()
+}
+
+func (p *proxy) pass(to, from net.Conn) {
+	_, _ = io.Copy(to, from)
+	to.Close()
+	from.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, to)
+	delete(p.conns, from)
+}
+
+// cut breaks all connections, also in the middle of a reply, and refuses new ones.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener.Close()
+	for c := range p.conns {
+		c.Close()
+	}
+}
+
+// outage is how long the index is away: a minute, or SHIPPERD_TEST_OUTAGE.
+func outage(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("SHIPPERD_TEST_OUTAGE")
+	if text == "" {
+		return time.Minute
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("SHIPPERD_TEST_OUTAGE: %v", err)
+	}
+	return d
+}
+
+func TestIndexAwayStopsReadingAtTheBudgetAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	const before, during = 2000, 60000
+	name := uniqueName(t)
+	kinesisURL, searchURL := servers.Kinesis(t), servers.Elasticsearch(t)
+	stream, index := newStream(t, kinesisURL, name, 4), newIndex(t, searchURL, name)
+	p := newProxy(t, searchURL)
+	d := newDaemon(t, kinesisURL, name, p.url(), name, "SHIPPERD_PIPELINE_MEMORY=16MiB")
+	d.start()
+	ids := stream.load(demo.Options{Events: before, Start: aroundMidnight})
+	index.awaitCount(30*time.Second, before, func() { d.scrape() })
+
+	p.cut()
+	for id := range stream.load(demo.Options{Events: during, Seed: 1, Start: aroundMidnight}) {
+		ids[id] = true
+	}
+	await(t, time.Minute, func() error {
+		m := d.scrape()
+		held, limit := m.sum("shipperd_in_flight_bytes"), m.sum("shipperd_memory_limit_bytes")
+		if waited := m.sum("shipperd_backpressure_seconds_total"); waited < 5 {
+			return fmt.Errorf("got %.1f s of backpressure with %.0f of %.0f bytes in flight, want 5 s", waited, held, limit)
+		}
+		return nil
+	})
+	stopped := d.scrape()
+	resident := d.residentMiB()
+	peak := resident
+	watch(t, outage(t), func() {
+		peak = max(peak, d.residentMiB())
+		if _, err := d.get("/healthz"); err != nil {
+			t.Errorf("an outage of the index must not make the daemon unhealthy: %v", err)
+		}
+	})
+	const records = "shipperd_kinesis_records_total"
+	if got, want := d.scrape().sum(records), stopped.sum(records); got != want {
+		t.Errorf("records read at the end of the outage: got %.0f, want %.0f as at its beginning", got, want)
+	}
+	if received := d.scrape().sum("shipperd_events_received_total"); received >= before+during {
+		t.Errorf("got all %.0f events read, want reading stopped by the budget", received)
+	}
+	if peak > 1.1*resident+4 {
+		t.Errorf("resident memory: got %.1f MiB at most, want it to stay near %.1f MiB", peak, resident)
+	}
+	t.Logf("resident memory %.1f MiB with reading stopped, at most %.1f MiB", resident, peak)
+
+	p.open()
+	index.awaitCount(time.Minute, before+during, func() { d.scrape() })
+	index.wantIDs(ids)
+	d.terminate()
+}
