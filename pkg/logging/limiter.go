@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ func (l *limiter) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		return nil
 	}
 	if suppressed > 0 {
-		fields = append(fields[:len(fields):len(fields)], zap.Int("suppressed", suppressed))
+		fields = append(slices.Clip(fields), zap.Int("suppressed", suppressed))
 	}
 	return l.Core.Write(e, fields)
 }

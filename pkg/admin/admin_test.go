@@ -1,0 +1,268 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/shipperd/shipperd/pkg/progress"
+)
+
+func newDeps() Deps {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "shipperd_test_total", Help: "For tests."}))
+	return Deps{Gatherer: registry, Progress: &progress.Monitor{}, Ready: func() error { return nil }, Log: zap.NewNop()}
+}
+
+func TestEndpoints(t *testing.T) {
+	notReady := newDeps()
+	notReady.Ready = func() error { return errors.New("draining") }
+	for _, tt := range []struct {
+		method, path, body string
+		deps               Deps
+		status             int
+		want               string
+	}{
+		{method: "GET", path: "/metrics", status: 200, want: "shipperd_test_total 0"},
+		{method: "HEAD", path: "/metrics", status: 200},
+		{method: "GET", path: "/healthz", status: 200, want: "ok"},
+		{method: "GET", path: "/readyz", status: 200, want: "ok"},
+		{method: "GET", path: "/readyz", deps: notReady, status: 503, want: "draining"},
+		{method: "GET", path: "/healthz", deps: notReady, status: 200, want: "ok"},
+		{method: "GET", path: "/", status: 200, want: "/metrics"},
+		{method: "GET", path: "/debug/pprof/", status: 404},
+		{method: "POST", path: "/metrics", body: "x", status: 405},
+		{method: "DELETE", path: "/metrics", status: 405},
+		{method: "GET", path: "/metrics", body: "x", status: 413},
+	} {
+		t.Run(tt.method+tt.path, func(t *testing.T) {
+			deps := tt.deps
+			if deps.Gatherer == nil {
+				deps = newDeps()
+			}
+			w := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(t.Context(), tt.method, tt.path, strings.NewReader(tt.body))
+			newServer(newHandler(deps)).Handler.ServeHTTP(w, r)
+			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) {
+				t.Errorf("got %d %q, want %d and %q", w.Code, w.Body.String(), tt.status, tt.want)
+			}
+		})
+	}
+}
+
+func TestHealthFailsForWorkThatDoesNotMoveAndForNoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m progress.Monitor
+		waiting, working := m.Begin("waiting"), m.Begin("working")
+		waiting.Wait()
+		<-time.After(stuckLimit)
+		if err := Health(&m); err != nil {
+			t.Errorf("got %v at the limit", err)
+		}
+		<-time.After(time.Second)
+		if err := Health(&m); err == nil || !strings.Contains(err.Error(), `"working"`) {
+			t.Errorf("got %v, want the working task named", err)
+		}
+		working.Work()
+		if err := Health(&m); err != nil {
+			t.Errorf("got %v after a step", err)
+		}
+		working.End()
+		<-time.After(time.Hour)
+		if err := Health(&m); err != nil {
+			t.Errorf("got %v with one task that waits", err)
+		}
+	})
+}
+
+func TestSlowHeaderIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, conn := net.Pipe()
+		server := newServer(newHandler(newDeps()))
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(&oneConn{conn: conn, closed: make(chan struct{})}) })
+		start := time.Now()
+		if _, err := io.WriteString(client, "GET /metrics HTTP/1.1\r\nHost:"); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, client) // ends when the server closes
+		if took := time.Since(start); took != server.ReadHeaderTimeout {
+			t.Errorf("got the connection closed after %s, want %s", took, server.ReadHeaderTimeout)
+		}
+		server.Close()
+		serving.Wait()
+	})
+}
+
+// oneConn is a listener with one connection.
+type oneConn struct {
+	conn   net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if conn := l.conn; conn != nil {
+		l.conn = nil
+		return conn, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *oneConn) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
+
+// start serves until the test ends and returns the address.
+func start(t *testing.T, config Config, deps Deps) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Listen = listener.Addr().String()
+	listener.Close() // the port is free again, for a moment
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- Serve(ctx, config, deps) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	for dialer := (&net.Dialer{}); ; {
+		conn, err := dialer.DialContext(t.Context(), "tcp", config.Listen)
+		if err == nil {
+			conn.Close()
+			return config.Listen
+		}
+		select {
+		case err := <-served:
+			t.Fatalf("serve: %v", err)
+		default:
+		}
+	}
+}
+
+// get returns the status of /metrics on a connection of its own.
+func get(t *testing.T, address string, header http.Header) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = header
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	response, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+// Threat 14: the endpoint is held or broken by anybody who reaches the port.
+func TestThreat14AbuseLeavesMetricsAnswering(t *testing.T) {
+	address := start(t, DefaultConfig(), newDeps())
+	dialer := &net.Dialer{}
+	dial := func(send string) net.Conn {
+		conn, err := dialer.DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if _, err := io.WriteString(conn, send); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	for i := range 1000 { // idle, and slow-loris
+		dial([]string{"", "GET /metrics HTTP/1.1\r\nX-a: "}[i%2])
+	}
+	if got := get(t, address, http.Header{}); got != http.StatusOK {
+		t.Errorf("got %d beside 1,000 idle connections, want 200", got)
+	}
+	if got := get(t, address, http.Header{"X-Large": {strings.Repeat("a", 64<<10)}}); got != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("got %d for a header of 64 KiB, want 431", got)
+	}
+	conn := dial("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(line, "405") {
+		t.Errorf("got %q, %v for a POST of 1 GB, want 405 before its body", line, err)
+	}
+	if got := get(t, address, http.Header{}); got != http.StatusOK {
+		t.Errorf("got %d afterwards, want 200", got)
+	}
+}
+
+func TestWebConfigAsksForAPassword(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.yaml")
+	// bcrypt of "test", at the lowest cost
+	const users = "basic_auth_users:\n  prometheus: $2a$04$Iab4ONYz1YbWnQdM8BQvYuLLj2eHqFTKG/8ZWYmuE0hLhs1.GRbOi\n"
+	if err := os.WriteFile(file, []byte(users), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := DefaultConfig()
+	config.WebConfig = file
+	if err := config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	address := start(t, config, newDeps())
+	if got := get(t, address, http.Header{}); got != http.StatusUnauthorized {
+		t.Errorf("got %d without a password, want 401", got)
+	}
+}
+
+func TestPublicAddressWithoutUsersIsWarnedOf(t *testing.T) {
+	for listen, want := range map[string]int{"127.0.0.1:0": 0, "localhost:0": 0, "[::1]:0": 0, ":0": 1, "0.0.0.0:0": 1} {
+		core, logs := observer.New(zap.WarnLevel)
+		deps := newDeps()
+		deps.Log = zap.New(core)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = Serve(ctx, Config{Listen: listen}, deps) // ends at once, or cannot listen
+		if got := logs.Len(); got != want {
+			t.Errorf("%s: got %d warnings, want %d", listen, got, want)
+		}
+	}
+}
+
+func TestProfilesAreOnTheLoopbackInterfaceOnly(t *testing.T) {
+	for address, ok := range map[string]bool{"127.0.0.1:6060": true, "[::1]:6060": true, "0.0.0.0:6060": false, ":6060": false, "10.0.0.1:6060": false} {
+		err := Config{Listen: "127.0.0.1:9477", PprofListen: address}.Validate()
+		if (err == nil) != ok {
+			t.Errorf("%s: got %v, want accepted: %v", address, err, ok)
+		}
+	}
+	w := httptest.NewRecorder()
+	newPprofHandler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/debug/pprof/goroutine?debug=1", http.NoBody))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "goroutine profile") {
+		t.Errorf("got %d %.60q, want a profile", w.Code, w.Body.String())
+	}
+}
+
+func ExampleConfig_Validate() {
+	fmt.Println(Config{Listen: "9477"}.Validate())
+	// Output: admin.listen: "9477" is no address; write it as 127.0.0.1:9477
+}
