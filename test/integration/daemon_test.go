@@ -107,7 +107,9 @@ func (d *daemon) terminate() {
 func (d *daemon) kill() {
 	d.t.Helper()
 	d.signal(syscall.SIGKILL)
-	<-d.exited
+	if err := <-d.exited; err == nil {
+		d.t.Error("shipperd ended by itself before it was killed")
+	}
 	d.cmd = nil
 }
 

@@ -23,8 +23,8 @@ func newIndex(t *testing.T, url, prefix string) *searchIndex {
 	t.Helper()
 	x := &searchIndex{t, url, prefix}
 	t.Cleanup(func() {
-		// t.Context has ended. Where it fails, a shared server keeps an index.
-		_, _ = x.send(context.Background(), http.MethodDelete, "/"+prefix+"*", nil)
+		// Where it fails, a shared server keeps an index.
+		_, _ = x.send(context.WithoutCancel(t.Context()), http.MethodDelete, "/"+prefix+"*", nil)
 	})
 	return x
 }

@@ -46,8 +46,8 @@ func newStream(t *testing.T, url, name string, shards int32) *stream {
 	}
 	s.awaitActive()
 	t.Cleanup(func() {
-		// t.Context has ended. Where it fails, a shared server keeps a stream.
-		_, _ = s.client.DeleteStream(context.Background(), &kinesis.DeleteStreamInput{StreamName: &name})
+		// Where it fails, a shared server keeps a stream.
+		_, _ = s.client.DeleteStream(context.WithoutCancel(t.Context()), &kinesis.DeleteStreamInput{StreamName: &name})
 	})
 	return s
 }
