@@ -1,0 +1,111 @@
+package deadletter
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/shipperd/shipperd/pkg/disk/disktest"
+	"github.com/shipperd/shipperd/pkg/record"
+)
+
+func TestSettleKeepsWhatIsNotDone(t *testing.T) {
+	garbled := "{\"reason\":\n"
+	fsys := &disktest.FS{}
+	fsys.Put("dead/0000000001.ndjson", string(encode(letter("1")))+garbled+string(encode(letter("2"))))
+	fsys.Put("dead/0000000002.ndjson", string(encode(letter("3"))))
+	fsys.Put("dead/0000000002.ndjson.tmp", "half of")
+	fsys.Put("dead/notes.txt", "not ours")
+
+	a := mustOpenArchive(t, fsys)
+	for _, s := range segments(t, a) {
+		if err := a.Settle(s, func(l *record.Letter) bool { return l.ID != "2" }); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, want := fsys.Names(), []string{"dead/0000000001.ndjson", "dead/notes.txt"}; !cmp.Equal(got, want) {
+		t.Errorf("got files %q, want %q", got, want)
+	}
+	var ids []string
+	var errs []error
+	for l, err := range a.Letters(segments(t, a)[0]) {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		ids = append(ids, l.ID)
+	}
+	if !cmp.Equal(ids, []string{"2"}) {
+		t.Errorf("got letters %q, want 2", ids)
+	}
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "0000000001.ndjson:1: ") {
+		t.Errorf("got errors %v, want one that names the line", errs)
+	}
+}
+
+func TestGarbledLinesAreReportedAtOpen(t *testing.T) {
+	fsys := &disktest.FS{}
+	fsys.Put("dead/0000000001.ndjson", "what?\n"+string(encode(letter("1"))))
+	if s := mustOpen(t, fsys, testConfig); s.logs.Len() != 1 {
+		t.Errorf("got log %v, want one line", s.logs.All())
+	}
+}
+
+func TestFilterChoosesLetters(t *testing.T) {
+	l, ofRecord := letter("1"), record.Letter{Reason: record.ReasonPanic, Time: letter("").Time}
+	for name, test := range map[string]struct {
+		filter            Filter
+		letter, recordToo bool
+	}{
+		"all":         {Filter{}, true, true},
+		"reason":      {Filter{Reasons: []string{record.ReasonPanic, record.ReasonOversize}}, false, true},
+		"index":       {Filter{Index: "cwl-2026.*"}, true, false},
+		"other index": {Filter{Index: "cwl-2025.*"}, false, false},
+		"since":       {Filter{Since: l.Time}, true, true},
+		"later":       {Filter{Since: l.Time.Add(time.Second)}, false, false},
+		"until":       {Filter{Until: l.Time}, false, false},
+		"before":      {Filter{Until: l.Time.Add(time.Second)}, true, true},
+	} {
+		if err := test.filter.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, too := test.filter.Match(&l), test.filter.Match(&ofRecord); got != test.letter || too != test.recordToo {
+			t.Errorf("%s: got %v for an event, %v for a record, want %v, %v", name, got, too, test.letter, test.recordToo)
+		}
+	}
+	for _, wrong := range []Filter{{Reasons: []string{"bored"}}, {Index: "cwl-["}} {
+		if wrong.Validate() == nil {
+			t.Errorf("%v is accepted", wrong)
+		}
+	}
+}
+
+// FuzzSegment opens any bytes as a segment that a crash left: whole lines stay to
+// the byte, and no reader fails.
+func FuzzSegment(f *testing.F) {
+	f.Add(string(encode(letter("1"))) + string(encode(letter("2")))[:20])
+	f.Add("\n\n{}\nnull\n[]")
+	f.Fuzz(func(t *testing.T, content string) {
+		fsys := &disktest.FS{}
+		fsys.Put("dead/0000000001.ndjson.open", content)
+		s := mustOpen(t, fsys, testConfig)
+		whole := content[:strings.LastIndexByte(content, '\n')+1]
+		if got := s.metric(t, "bytes"); got != float64(len(whole)) {
+			t.Fatalf("got %v bytes of %q, want %d", got, content, len(whole))
+		}
+		s.put(t, letter("after"))
+		s.close(t)
+		a := mustOpenArchive(t, fsys)
+		read := 0
+		for _, segment := range segments(t, a) {
+			for range a.Letters(segment) {
+				read++
+			}
+		}
+		if want := strings.Count(whole, "\n") + 1; read != want {
+			t.Fatalf("got %d lines of %q, want %d", read, content, want)
+		}
+	})
+}
