@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,8 +47,23 @@ func NewClient(ctx context.Context, config Config) (*sdk.Client, error) {
 		if config.Endpoint != "" {
 			o.BaseEndpoint = aws.String(config.Endpoint)
 		}
+		o.HTTPClient = httpClient{o.HTTPClient}
 		// Every call is repeated here, at a shard's pace; attempts inside the SDK
 		// would come on top of the 5 calls a second that a shard takes.
 		o.Retryer = aws.NopRetryer{}
 	}), nil
+}
+
+// httpClient hides all but Read and Close of request bodies. The SDK's bodies have
+// a WriteTo that fails with EOF once the SDK has closed them, which it does as soon
+// as a reply begins; where that is before net/http has looked for the end of the
+// body, net/http cuts the connection in the middle of the reply.
+type httpClient struct{ sdk.HTTPClient }
+
+// Do sends the request.
+func (c httpClient) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.HTTPClient.Do(r)
 }
