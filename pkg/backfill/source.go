@@ -91,23 +91,19 @@ func (s *Source) run(ctx context.Context, emit func(*record.Record) error) error
 
 // read reads window after window.
 func (s *Source) read(ctx context.Context, r *reader) error {
-	length := span(firstSpan)
+	w := windows{length: firstLength}
 	for r.at.window.Before(s.job.To) {
-		length = min(length, span(s.job.To.Sub(r.at.window)))
-		to := r.at.window.Add(time.Duration(length))
-		pages, err := r.window(ctx, to, length.maxPages())
+		to := w.next(r.at.window, s.job.To)
+		pages, err := r.window(ctx, to, w.maxPages())
 		switch {
-		case errors.Is(err, errTooLarge):
-			if !length.tooLarge() {
-				return err
-			}
+		case errors.Is(err, errTooLong) && w.cut(to):
+			continue
 		case err != nil:
 			return err
-		default:
-			length.finished(pages)
-			r.at = place{window: to}
-			s.meter.reached(to)
 		}
+		w.finished(to, pages)
+		r.at = place{window: to}
+		s.meter.reached(to)
 	}
 	return nil
 }
@@ -133,8 +129,8 @@ func (s *Source) owner(ctx context.Context) (string, error) {
 	}
 }
 
-// errTooLarge is wrapped by the error about a window that is to be cut.
-var errTooLarge = errors.New("the window holds too much for one reading")
+// errTooLong is wrapped by the error about a window that is to be cut.
+var errTooLong = errors.New("the window holds too much for one reading")
 
 // reader is the state of a run.
 type reader struct {
@@ -145,22 +141,22 @@ type reader struct {
 }
 
 // window emits the events from the window's start up to the time to. It gives up
-// with errTooLarge when there are more pages than limit, where that is not 0, and
+// with errTooLong when there are more pages than limit, where that is not 0, and
 // when its page token has expired; what it has emitted then comes once more.
 func (r *reader) window(ctx context.Context, to time.Time, limit int) (pages int, err error) {
 	in := &cloudwatchlogs.FilterLogEventsInput{
 		LogGroupName: aws.String(r.job.Group),
-		StartTime:    millis(r.at.window),
-		EndTime:      millis(to.Add(-time.Millisecond)), // the API's end is inclusive
+		StartTime:    aws.Int64(r.at.window.UnixMilli()),
+		EndTime:      aws.Int64(to.UnixMilli() - 1), // the API's end is inclusive
 	}
 	for {
 		if limit > 0 && pages == limit {
-			return pages, errTooLarge
+			return pages, errTooLong
 		}
 		if err := r.page(ctx, in); err != nil {
 			if _, invalid := errors.AsType[*types.InvalidParameterException](err); invalid && in.NextToken != nil {
 				// A token lives for 24 hours, which an outage of the index may last.
-				return pages, fmt.Errorf("%w: %w", errTooLarge, err)
+				return pages, fmt.Errorf("%w: %w", errTooLong, err)
 			}
 			return pages, err
 		}

@@ -74,7 +74,8 @@ func Call[In, Out, Options any](
 	f func(context.Context, *In, ...func(*Options)) (*Out, error), in *In,
 ) (*Out, error) {
 	for attempt := 1; ; attempt++ {
-		if err := c.limiter.Wait(ctx); err != nil {
+		// Wait of the limiter would fail before the deadline, with an error of its own.
+		if err := sleep(ctx, c.limiter.Reserve().Delay()); err != nil {
 			return nil, fmt.Errorf("%s: %w", op, err)
 		}
 		out, err := bounded(ctx, f, in)

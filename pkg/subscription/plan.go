@@ -46,7 +46,7 @@ type Plan struct {
 }
 
 // Count returns how many rows have the action.
-func (p *Plan) Count(a Action) int {
+func (p Plan) Count(a Action) int {
 	n := 0
 	for _, row := range p.Rows {
 		if row.Action == a {

@@ -11,7 +11,7 @@ import (
 )
 
 // WriteTable writes the plan as a person reads it: a table, the sums, the advice.
-func (p *Plan) WriteTable(w io.Writer) error {
+func (p Plan) WriteTable(w io.Writer) error {
 	rows := [][]string{{"ACTION", "LOG GROUP", "WHY"}}
 	for _, row := range p.Rows {
 		rows = append(rows, []string{string(row.Action), row.Group, row.Why})

@@ -101,7 +101,7 @@ func (t *Trial) add(line *Line) {
 }
 
 // WriteTable writes the line: whether it is delivered, and its fields below it.
-func (l *Line) WriteTable(w io.Writer) error {
+func (l Line) WriteTable(w io.Writer) error {
 	verdict := "delivered"
 	if !l.Delivered {
 		verdict = "NOT delivered"
@@ -114,7 +114,7 @@ func (l *Line) WriteTable(w io.Writer) error {
 }
 
 // WriteTable writes how many lines are delivered and what is in each field.
-func (t *Trial) WriteTable(w io.Writer) error {
+func (t Trial) WriteTable(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "%d of %d lines would be delivered\n", t.Delivered, t.Lines); err != nil || len(t.Fields) == 0 {
 		return err
 	}
