@@ -13,10 +13,10 @@ const maxAddress = 45 + 1 + 16
 // ip type of an index refuses it, and an IPv4 address inside IPv6 is unwrapped.
 // IPv4 costs no allocation.
 func ParseAddr(text []byte) (netip.Addr, bool) {
-	if bytes.IndexByte(text, ':') < 0 {
+	switch colons := bytes.Count(text, []byte(":")); {
+	case colons == 0:
 		return parseIPv4(text)
-	}
-	if len(text) > maxAddress {
+	case colons == 1 || len(text) > maxAddress: // a host with its port, not worth an error value
 		return netip.Addr{}, false
 	}
 	addr, err := netip.ParseAddr(string(text))

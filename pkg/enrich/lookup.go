@@ -42,3 +42,6 @@ func (l *Lookup) Address(text []byte) *Address {
 	l.addresses.put(text, a)
 	return a
 }
+
+// UserAgent returns JSON members for a user agent string, or nothing.
+func (l *Lookup) UserAgent([]byte) string { return "" }

@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/shipperd/shipperd/pkg/enrich"
@@ -62,7 +63,12 @@ type Fields struct {
 	roots  [rootCount][]byte
 	ips    []byte // related.ip: `,"a","b",`
 	users  []byte // related.user, likewise
+	owned  bool   // cloud.account is written
+	placed bool   // cloud.region is written
 	lookup *enrich.Lookup
+
+	scratch []byte // an unescaped string
+	ids     []byte // aws.cloudtrail.request.instance_ids
 }
 
 // NewFields returns an empty Fields. Without an Enricher addresses are typed but
@@ -75,6 +81,7 @@ func (f *Fields) Reset() {
 		f.roots[i] = f.roots[i][:0]
 	}
 	f.ips, f.users = f.ips[:0], f.users[:0]
+	f.owned, f.placed = false, false
 }
 
 // AppendTo appends the roots that hold something, each followed by a comma:
@@ -123,6 +130,13 @@ func (f *Fields) String(root Root, name string, value []byte) {
 	}
 	b := jsonraw.AppendString(f.name(root, name), cut(value))
 	f.roots[root] = append(b, ',')
+}
+
+// Keyword writes a value of ours that needs no escaping.
+func (f *Fields) Keyword(root Root, name, value string) {
+	b := append(f.name(root, name), '"')
+	b = append(b, value...)
+	f.roots[root] = append(b, `",`...)
 }
 
 // cut shortens value to maxValue, at the start of a character.
@@ -175,22 +189,76 @@ func (f *Fields) Close(root Root) {
 	f.roots[root] = append(b[:len(b)-1], "},"...)
 }
 
-// Address writes what a log line calls the address of root: .address always, and
-// .ip, .scope, .geo and .as when it is one. It returns nil when it is none.
+// Time writes a time, given in Unix milliseconds, in UTC. A year that RFC 3339
+// cannot write is left out.
+func (f *Fields) Time(root Root, name string, ms int64) {
+	t := time.UnixMilli(ms).UTC()
+	if year := t.Year(); year < 0 || year > 9999 {
+		return
+	}
+	b := append(f.name(root, name), '"')
+	f.roots[root] = append(t.AppendFormat(b, "2006-01-02T15:04:05.000Z"), `",`...)
+}
+
+// JSONString writes value if it is a valid JSON string, cut like String's.
+func (f *Fields) JSONString(root Root, name string, value []byte) {
+	inside, ok := jsonraw.Inside(value)
+	if !ok || len(inside) == 0 {
+		return
+	}
+	if _, escapes := jsonraw.String(value, 0); escapes == jsonraw.Surrogate || len(inside) > maxValue {
+		f.scratch = jsonraw.Unescape(f.scratch[:0], inside)
+		f.String(root, name, f.scratch)
+		return
+	}
+	f.Raw(root, name, value)
+}
+
+// Account writes cloud.account.id, if id is one. The first one stands: a line knows
+// better than the subscription that delivered it.
+func (f *Fields) Account(id []byte) {
+	if _, ok := long(id); !ok || f.owned {
+		return
+	}
+	f.owned = true
+	f.Open(Cloud, "account")
+	f.String(Cloud, "id", id)
+	f.Close(Cloud)
+}
+
+// Region writes cloud.region. The first one stands.
+func (f *Fields) Region(name []byte) {
+	if !f.placed && len(name) > 0 {
+		f.placed = true
+		f.String(Cloud, "region", name)
+	}
+}
+
+// Address writes what a log line calls the address of root: .address, and when it
+// is one .ip, .scope, .geo and .as. An IPv4 address inside IPv6 is unwrapped, so
+// that one client has one name. It returns nil for a word that is no address.
 func (f *Fields) Address(root Root, text []byte) *enrich.Address {
-	f.String(root, "address", text)
 	a := f.lookup.Address(text)
 	if a == nil {
+		f.String(root, "address", text)
 		return nil
 	}
-	f.Members(root, `"ip":"`)
-	f.Members(root, a.Text)
-	f.Members(root, `","scope":"`)
-	f.Members(root, a.Scope.String())
-	f.Members(root, `",`)
-	f.Members(root, a.Members)
-	f.ips = appendUnique(f.ips, []byte(a.Text))
+	b := append(f.roots[root], `"address":"`...)
+	b = append(b, a.Text...)
+	b = append(b, `","ip":"`...)
+	b = append(b, a.Text...)
+	b = append(b, `","scope":"`...)
+	b = append(b, a.Scope.String()...)
+	b = append(b, `",`...)
+	f.roots[root] = append(b, a.Members...)
+	f.ips = appendUnique(f.ips, a.Text)
 	return a
+}
+
+// UserAgent writes user_agent: the string itself and what it says.
+func (f *Fields) UserAgent(text []byte) {
+	f.String(UserAgent, "original", text)
+	f.Members(UserAgent, f.lookup.UserAgent(text))
 }
 
 // RelatedUser adds a name to related.user.
@@ -203,19 +271,19 @@ func (f *Fields) RelatedUser(name []byte) {
 // RelatedIP adds an address to related.ip, when text is one.
 func (f *Fields) RelatedIP(text []byte) {
 	if a := f.lookup.Address(text); a != nil {
-		f.ips = appendUnique(f.ips, []byte(a.Text))
+		f.ips = appendUnique(f.ips, a.Text)
 	}
 }
 
 // appendUnique appends value as a string to a list `,"a","b",` unless it is in
 // it. A comma before a quote stands only between two values: inside one every
 // quote has a backslash before it.
-func appendUnique(list, value []byte) []byte {
+func appendUnique[T ~string | ~[]byte](list []byte, value T) []byte {
 	if len(list) == 0 {
 		list = append(list, ',')
 	}
 	start := len(list)
-	list = append(jsonraw.AppendString(list, value), ',')
+	list = append(jsonraw.AppendString(list, []byte(value)), ',')
 	if bytes.Contains(list[:start], list[start-1:]) {
 		return list[:start]
 	}

@@ -23,10 +23,24 @@ type Entry struct {
 	New   func(Options) (Format, error)
 }
 
-// Table returns all formats, in the order in which they are guessed.
+// The filter patterns of the lab's subscriptions.
+const (
+	apacheColumns = "[host, ident, authuser, date, request, status, bytes, referrer, agent]"
+	sshdColumns   = "[month, day, timestamp, destIp, id, msg1, msg2, msg3, srcIp, msg5, destPort, msg7]"
+	flowColumns   = "[version, account_id, interface_id, srcaddr, dstaddr, srcport, dstport, protocol, packets, bytes, start, end, action, log_status]"
+)
+
+// Table returns all formats, in the order in which they are guessed. Both Apache
+// formats read access and error logs alike; they differ in the columns, which an
+// error log has not.
 func Table() []Entry {
 	return []Entry{
-		{Name: "json", JSON: true, New: newPlain},
+		{Name: "cloudtrail", Sniff: sniffCloudTrail, JSON: true, New: newCloudTrail},
+		{Name: "json", Sniff: isObject, JSON: true, New: newPlain},
+		{Name: "vpcflow", Columns: flowColumns, Sniff: sniffVPCFlow, New: newVPCFlow},
+		{Name: "apache_error", Sniff: sniffErrorLog, New: newApache},
+		{Name: "apache", Columns: apacheColumns, Sniff: sniffApache, New: newApache},
+		{Name: "sshd", Columns: sshdColumns, Sniff: sniffSSHD, New: newSSHD},
 		{Name: "pattern", New: newPlain},
 		{Name: "text", New: newPlain},
 	}

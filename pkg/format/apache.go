@@ -1,0 +1,227 @@
+package format
+
+import (
+	"bytes"
+)
+
+// apache reads the access and error logs of Apache's httpd. Values stay escaped
+// as httpd wrote them (\" and \x16), so that what was logged can be searched for.
+type apache struct{}
+
+func newApache(Options) (Format, error) { return apache{}, nil }
+
+// Parse implements Format.
+func (apache) Parse(line *Line, f *Fields) Result {
+	text := bytes.TrimRight(line.Text, "\r\n")
+	if result := parseAccess(text, f); result != None {
+		return result
+	}
+	return parseErrorLog(text, line.Time, f)
+}
+
+// access is a line of the common or combined format, which may have the virtual
+// host before it:
+//
+//	[vhost:port] client ident user [date] "request" status bytes ["referrer" "agent" …]
+type access struct {
+	vhost, client, user     []byte
+	date                    []byte
+	request, status, length []byte
+	referrer, agent         []byte
+}
+
+func sniffApache(text []byte) bool {
+	_, _, rest := cutDate(text)
+	return rest != nil
+}
+
+func parseAccess(text []byte, f *Fields) Result {
+	head, date, rest := cutDate(text)
+	if date == nil {
+		return None
+	}
+	a := access{date: date}
+	a.readHead(head, f)
+	complete := a.readRest(rest)
+	a.addTo(f)
+	if !complete {
+		return Partial
+	}
+	return Full
+}
+
+// cutDate finds the date and what stands before and after it. Only `] "` behind
+// it proves it: a user name can hold all the rest, but httpd writes its quotes as
+// \". Without proof the first that looks like a date is taken, and nothing follows.
+func cutDate(text []byte) (head, date, rest []byte) {
+	for from := 0; ; {
+		open := bytes.Index(text[from:], []byte(" ["))
+		if open < 0 {
+			return head, date, nil
+		}
+		start := from + open + len(" [")
+		from = start
+		// A date has 20 bytes, and 6 more with a zone.
+		end := bytes.IndexByte(text[start:min(len(text), start+27)], ']')
+		if end < 0 {
+			continue
+		}
+		if _, ok := apacheDate(text[start : start+end]); !ok {
+			continue
+		}
+		proven := bytes.HasPrefix(text[start+end:], []byte(`] "`))
+		if proven || date == nil {
+			head, date = text[:start-len(" [")], text[start:start+end]
+		}
+		if proven {
+			return head, date, text[start+end+len("] "):]
+		}
+	}
+}
+
+// readHead reads what stands before the date. User names may have blanks.
+func (a *access) readHead(head []byte, f *Fields) {
+	first, rest := cutWord(head)
+	if second, after := cutWord(rest); isVhost(first, second, f) {
+		a.vhost, first, rest = first, second, after
+		if colon := bytes.LastIndexByte(a.vhost, ':'); colon >= 0 {
+			a.vhost = a.vhost[:colon]
+		}
+	}
+	a.client = first
+	_, user := cutWord(rest)
+	a.user = withoutNil(user)
+}
+
+// isVhost says whether a line begins with the virtual host: the first word is no
+// address, and it has a port or the second one is an address.
+func isVhost(first, second []byte, f *Fields) bool {
+	if len(second) == 0 || f.lookup.Address(first) != nil {
+		return false
+	}
+	if colon := bytes.LastIndexByte(first, ':'); colon > 0 {
+		if _, ok := number(first[colon+1:]); ok {
+			return true
+		}
+	}
+	return f.lookup.Address(second) != nil
+}
+
+// readRest reads from the quote of the request on and says whether it is whole.
+func (a *access) readRest(text []byte) bool {
+	var ok bool
+	if a.request, text, ok = cutQuoted(text); !ok {
+		return false
+	}
+	a.status, text = cutWord(bytes.TrimLeft(text, " "))
+	a.length, text = cutWord(text)
+	if _, isStatus := number(a.status); len(a.length) == 0 || !isStatus && withoutNil(a.status) != nil {
+		return false
+	}
+	if len(text) == 0 {
+		return true
+	}
+	if a.referrer, text, ok = cutQuoted(text); !ok {
+		return false
+	}
+	a.agent, _, ok = cutQuoted(bytes.TrimLeft(text, " "))
+	return ok
+}
+
+// cutQuoted reads a quoted field, in which a backslash protects the next
+// character. An unterminated one gives all of it.
+func cutQuoted(text []byte) (value, rest []byte, ok bool) {
+	if len(text) == 0 || text[0] != '"' {
+		return nil, text, false
+	}
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return text[1:i], text[i+1:], true
+		}
+	}
+	return text[1:], nil, false
+}
+
+func (a *access) addTo(f *Fields) {
+	f.Address(Source, a.client)
+	f.String(User, "name", a.user)
+	f.RelatedUser(a.user)
+	a.addRequest(f)
+	f.UserAgent(withoutNil(a.agent))
+	f.Members(Event, `"kind":"event","category":["web"],"type":["access"],"dataset":"apache.access",`)
+	if ms, ok := apacheDate(a.date); ok {
+		f.Time(Event, "start", ms)
+	}
+	status, ok := number(a.status)
+	if !ok {
+		return
+	}
+	outcome := "success"
+	if status >= 400 {
+		outcome = "failure"
+	}
+	f.Keyword(Event, "outcome", outcome)
+	f.Open(HTTP, "response")
+	f.Int(HTTP, "status_code", int64(status))
+	if n, ok := long(a.length); ok {
+		f.Open(HTTP, "body")
+		f.Int(HTTP, "bytes", n)
+		f.Close(HTTP)
+	}
+	f.Close(HTTP)
+}
+
+// addRequest writes `GET /path?query HTTP/1.1`. Garbage, such as a TLS greeting on
+// a plain port, has no method and stays in @message; HTTP/0.9 has no version.
+func (a *access) addRequest(f *Fields) {
+	method, target := cutWord(a.request)
+	if len(target) == 0 || !isMethod(method) {
+		method, target = nil, nil
+	}
+	if i := bytes.LastIndex(target, []byte(" HTTP/")); i >= 0 {
+		f.String(HTTP, "version", target[i+len(" HTTP/"):])
+		target = target[:i]
+	}
+	f.Open(HTTP, "request")
+	f.String(HTTP, "method", method)
+	f.String(HTTP, "referrer", withoutNil(a.referrer))
+	f.Close(HTTP)
+	f.addURL(target, a.vhost)
+}
+
+// isMethod says whether word is a token of RFC 9110 in capitals, as all registered
+// methods are.
+func isMethod(word []byte) bool {
+	for _, c := range word {
+		if (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return len(word) > 0
+}
+
+// addURL writes the target of a request: a path, an absolute URL or `host:port`.
+func (f *Fields) addURL(target, vhost []byte) {
+	f.String(URL, "original", target)
+	path := target
+	if _, after, ok := bytes.Cut(target, []byte("://")); ok && target[0] != '/' {
+		slash := bytes.IndexByte(after, '/')
+		if slash < 0 {
+			slash = len(after)
+		}
+		vhost, path = after[:slash], after[slash:]
+		if colon := bytes.LastIndexByte(vhost, ':'); colon >= 0 {
+			vhost = vhost[:colon]
+		}
+	}
+	f.String(URL, "domain", vhost)
+	if len(path) == 0 || path[0] != '/' {
+		return
+	}
+	path, query, _ := bytes.Cut(path, []byte("?"))
+	f.String(URL, "path", path)
+	f.String(URL, "query", query)
+}

@@ -1,0 +1,190 @@
+package format
+
+import "bytes"
+
+// errorLine is a line of httpd's error log, of version 2.2 or 2.4, from the file
+// or through syslog:
+//
+//	[Fri Sep 09 10:42:29.902022 2011] [core:error] [pid 35708:tid 4328636416] [client 72.15.99.187:51380] AH00128: File does not exist: …
+//	[Thu Jul 11 01:21:41 2013] [error] [client ::1] File does not exist: …
+type errorLine struct {
+	module, level []byte
+	pid, tid      []byte
+	client        []byte
+	message       []byte
+}
+
+func sniffErrorLog(text []byte) bool {
+	date, rest, ok := cutBracket(text)
+	if !ok {
+		return false
+	}
+	_, isDate := errorDate(date)
+	_, _, ok = cutBracket(rest)
+	return isDate && ok
+}
+
+func parseErrorLog(text []byte, event int64, f *Fields) Result {
+	var line errorLine
+	if prefix, ok := parseSyslog(text, event, isHTTPD); ok {
+		if !line.read(prefix.message) {
+			return None
+		}
+		prefix.addTo(f)
+		line.pid = nil // the prefix has it
+		line.addTo(f)
+		return Full
+	}
+	date, rest, ok := cutBracket(text)
+	if !ok {
+		return None
+	}
+	ms, ok := errorDate(date)
+	if !ok {
+		return None
+	}
+	f.Time(Event, "start", ms)
+	complete := line.read(rest)
+	line.addTo(f)
+	if !complete {
+		return Partial
+	}
+	return Full
+}
+
+func isHTTPD(program []byte) bool {
+	program, _, _ = bytes.Cut(program, []byte("/")) // httpd/backend1
+	return string(program) == "httpd" || string(program) == "apache2"
+}
+
+// cutBracket cuts `[…]` and the blank after it.
+func cutBracket(text []byte) (inside, rest []byte, ok bool) {
+	if len(text) == 0 || text[0] != '[' {
+		return nil, text, false
+	}
+	end := bytes.IndexByte(text, ']')
+	if end < 0 {
+		return nil, text, false
+	}
+	return text[1:end], bytes.TrimLeft(text[end+1:], " "), true
+}
+
+// read reads what follows the date and says whether it is a whole line. The
+// brackets come in their order and once each: what a request adds to the message
+// may look like another [client …].
+func (l *errorLine) read(text []byte) bool {
+	inside, text, ok := cutBracket(text)
+	if !ok {
+		return false
+	}
+	module, level, both := bytes.Cut(inside, []byte(":"))
+	if l.module, l.level = module, level; !both {
+		l.module, l.level = nil, module
+	}
+	if hasPrefix(text, "[pid ") {
+		inside, rest, ok := cutBracket(text)
+		if !ok {
+			return false
+		}
+		l.pid, l.tid, _ = bytes.Cut(inside[len("pid "):], []byte(":tid "))
+		text = rest
+	}
+	// The address may stand in brackets of its own: [client [2001:db8::1]:51548].
+	for _, word := range [...]string{"[client ", "[remote "} {
+		after, ok := bytes.CutPrefix(text, []byte(word))
+		if !ok {
+			continue
+		}
+		client, message, ok := bytes.Cut(after, []byte("] "))
+		if !ok {
+			return false
+		}
+		l.client, text = client, message
+		break
+	}
+	l.message = text
+	return len(text) > 0
+}
+
+func (l *errorLine) addTo(f *Fields) {
+	f.Members(Event, `"kind":"event","category":["web"],"dataset":"apache.error",`)
+	switch string(l.level) {
+	case "warn", "notice", "info", "debug":
+		f.Members(Event, `"type":["info"],`)
+	default:
+		f.Members(Event, `"type":["error"],`)
+	}
+	f.String(Event, "provider", l.module)
+	f.Open(Shipperd, "log")
+	f.String(Shipperd, "level", l.level)
+	f.Close(Shipperd)
+	if pid, ok := long(l.pid); ok {
+		f.Open(Shipperd, "process")
+		f.Int(Shipperd, "pid", pid)
+		if tid, ok := long(l.tid); ok {
+			f.Int(Shipperd, "tid", tid)
+		}
+		f.Close(Shipperd)
+	}
+	client, port := l.splitPort(f)
+	f.addEnd(Source, client, port)
+	l.addMessage(f)
+}
+
+// splitPort cuts the port off the client. Version 2.4, which has modules, writes
+// one behind a last colon, after IPv6 too; 2.2 writes none.
+func (l *errorLine) splitPort(f *Fields) (client, port []byte) {
+	if inside, rest, ok := cutBracket(l.client); ok {
+		return inside, bytes.TrimPrefix(rest, []byte(":"))
+	}
+	colon := bytes.LastIndexByte(l.client, ':')
+	if colon < 0 || l.module == nil {
+		return l.client, nil
+	}
+	client, port = l.client[:colon], l.client[colon+1:]
+	if _, ok := number(port); !ok || f.lookup.Address(client) == nil {
+		return l.client, nil
+	}
+	return client, port
+}
+
+func (l *errorLine) addMessage(f *Fields) {
+	message := l.message
+	if i := bytes.LastIndex(message, []byte(", referer: ")); i >= 0 {
+		f.Open(HTTP, "request")
+		f.String(HTTP, "referrer", message[i+len(", referer: "):])
+		f.Close(HTTP)
+		message = message[:i]
+	}
+	if code, rest, ok := bytes.Cut(message, []byte(": ")); ok && isLogCode(code) {
+		f.String(Event, "code", code)
+		message = rest
+	}
+	f.String(Event, "reason", message)
+	message = bytes.TrimPrefix(message, []byte("Digest: "))
+	if rest, ok := bytes.CutPrefix(message, []byte("user ")); ok {
+		f.addRefusedUser(rest)
+	}
+}
+
+// isLogCode says whether word is a number of httpd's messages, such as AH00128.
+func isLogCode(word []byte) bool {
+	digits, ok := bytes.CutPrefix(word, []byte("AH"))
+	_, isNumber := number(digits)
+	return ok && isNumber
+}
+
+// addRefusedUser reads the user that httpd's basic or digest authentication refused.
+func (f *Fields) addRefusedUser(text []byte) {
+	for _, refusal := range [...]string{" not found", ": authentication failure", ": password mismatch"} {
+		if user, _, ok := bytes.Cut(text, []byte(refusal)); ok {
+			if quoted, _, ok := bytes.Cut(user, []byte("' in realm ")); ok {
+				user = bytes.TrimPrefix(quoted, []byte("`"))
+			}
+			f.String(User, "name", user)
+			f.RelatedUser(user)
+			f.Members(Event, `"action":"http_login","outcome":"failure",`)
+			return
+		}
+	}
+}

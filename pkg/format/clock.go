@@ -1,0 +1,176 @@
+package format
+
+import (
+	"bytes"
+	"time"
+)
+
+// long reads up to 18 digits, which fit 64 bits.
+func long(digits []byte) (int64, bool) {
+	if len(digits) == 0 || len(digits) > 18 {
+		return 0, false
+	}
+	n := int64(0)
+	for _, c := range digits {
+		if c-'0' > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
+// number reads up to 9 digits.
+func number(digits []byte) (int, bool) {
+	n, ok := long(digits)
+	return int(n), ok && len(digits) <= 9
+}
+
+// unixMilli returns the time of UTC clock figures, or false when there is no such
+// day or second.
+func unixMilli(year, month, day, hour, minute, second int) (int64, bool) {
+	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	ok := month >= 1 && t.Month() == time.Month(month) && t.Day() == day && hour < 24 && minute < 60 && second <= 60
+	return t.UnixMilli(), ok
+}
+
+// monthOf reads an English month of three letters.
+func monthOf(name []byte) int {
+	const names = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	if len(name) != 3 {
+		return 0
+	}
+	for i := 0; i < len(names); i += 3 {
+		if names[i:i+3] == string(name) {
+			return i/3 + 1
+		}
+	}
+	return 0
+}
+
+// clock reads `15:04:05`.
+func clock(text []byte) (hour, minute, second int, ok bool) {
+	if len(text) != len("15:04:05") || text[2] != ':' || text[5] != ':' {
+		return 0, 0, 0, false
+	}
+	hour, ok1 := number(text[0:2])
+	minute, ok2 := number(text[3:5])
+	second, ok3 := number(text[6:8])
+	return hour, minute, second, ok1 && ok2 && ok3
+}
+
+// rfc3339 reads `2006-01-02T15:04:05.000000+01:00` as Unix milliseconds.
+func rfc3339(text []byte) (int64, bool) {
+	const shape = "2006-01-02T15:04:05"
+	if len(text) <= len(shape) || text[4] != '-' || text[7] != '-' || text[10] != 'T' {
+		return 0, false
+	}
+	year, ok1 := number(text[0:4])
+	month, ok2 := number(text[5:7])
+	day, ok3 := number(text[8:10])
+	hour, minute, second, ok4 := clock(text[11:len(shape)])
+	ms, ok5 := unixMilli(year, month, day, hour, minute, second)
+	fraction, zone := fraction(text[len(shape):])
+	offset, ok6 := zoneOffset(zone)
+	return ms + fraction - offset, ok1 && ok2 && ok3 && ok4 && ok5 && ok6
+}
+
+// fraction reads the milliseconds of `.000000` and returns what follows.
+func fraction(text []byte) (ms int64, rest []byte) {
+	if len(text) == 0 || text[0] != '.' {
+		return 0, text
+	}
+	i := 1
+	for scale := int64(100); i < len(text) && text[i]-'0' <= 9; i++ {
+		ms += int64(text[i]-'0') * scale
+		scale /= 10
+	}
+	return ms, text[i:]
+}
+
+// zoneOffset reads `Z`, `+0100` or `+01:00` as milliseconds.
+func zoneOffset(zone []byte) (int64, bool) {
+	if len(zone) == 1 && zone[0] == 'Z' {
+		return 0, true
+	}
+	if len(zone) < len("+0100") || zone[0] != '+' && zone[0] != '-' {
+		return 0, false
+	}
+	hours, ok1 := number(zone[1:3])
+	minutes, ok2 := number(bytes.TrimPrefix(zone[3:], []byte(":")))
+	if !ok1 || !ok2 || hours > 24 || minutes > 59 {
+		return 0, false
+	}
+	offset := int64(hours*60+minutes) * time.Minute.Milliseconds()
+	if zone[0] == '-' {
+		offset = -offset
+	}
+	return offset, true
+}
+
+// apacheDate reads `17/May/2015:10:05:03 +0000`, the zone of which may be missing.
+func apacheDate(text []byte) (int64, bool) {
+	const shape = "17/May/2015:10:05:03"
+	if len(text) < len(shape) || text[2] != '/' || text[6] != '/' || text[11] != ':' {
+		return 0, false
+	}
+	day, ok1 := number(text[0:2])
+	year, ok2 := number(text[7:11])
+	hour, minute, second, ok3 := clock(text[12:len(shape)])
+	ms, ok4 := unixMilli(year, monthOf(text[3:6]), day, hour, minute, second)
+	zone := bytes.TrimSpace(text[len(shape):])
+	if len(zone) == 0 {
+		return ms, ok1 && ok2 && ok3 && ok4
+	}
+	offset, ok5 := zoneOffset(zone)
+	return ms - offset, ok1 && ok2 && ok3 && ok4 && ok5
+}
+
+// errorDate reads `Fri Sep 09 10:42:29.902022 2011`, Apache's error log's.
+func errorDate(text []byte) (int64, bool) {
+	const shape = "Fri Sep 09 10:42:29"
+	if len(text) < len(shape)+len(" 2011") || text[3] != ' ' || text[7] != ' ' || text[10] != ' ' {
+		return 0, false
+	}
+	day, ok1 := number(bytes.TrimSpace(text[8:10]))
+	hour, minute, second, ok2 := clock(text[11:len(shape)])
+	fraction, rest := fraction(text[len(shape):])
+	year, ok3 := number(bytes.TrimSpace(rest))
+	ms, ok4 := unixMilli(year, monthOf(text[4:7]), day, hour, minute, second)
+	return ms + fraction, ok1 && ok2 && ok3 && ok4
+}
+
+// dayAhead is how far a line's time may lie after the event's own, in
+// milliseconds: local time runs up to 14 hours before UTC, and clocks differ.
+const dayAhead = 24 * 60 * 60 * 1000
+
+// syslogTime reads `Jan _2 15:04:05`, or with one blank before a single digit, and
+// returns what follows the blank after it. It has neither year nor zone: UTC is
+// taken, and the latest year that does not put the line after the event's own
+// time, given in Unix milliseconds, so that New Year's Eve's lines delivered on New
+// Year's Day stay in the old year. A 29 February without such a year becomes the
+// event's time.
+func syslogTime(text []byte, event int64) (ms int64, rest []byte, ok bool) {
+	if len(text) < len("Jan 2 15:04:05 ") || text[3] != ' ' {
+		return 0, text, false
+	}
+	month := monthOf(text[:3])
+	rest = bytes.TrimLeft(text[4:], " ")
+	digits := bytes.IndexByte(rest, ' ')
+	if month == 0 || digits < 1 || digits > 2 || len(rest) < digits+len(" 15:04:05 ") {
+		return 0, text, false
+	}
+	day, ok1 := number(rest[:digits])
+	rest = rest[digits+1:]
+	hour, minute, second, ok2 := clock(rest[:8])
+	if !ok1 || !ok2 || rest[8] != ' ' {
+		return 0, text, false
+	}
+	around := time.UnixMilli(event + dayAhead).UTC().Year()
+	for year := around; year >= around-1; year-- {
+		if ms, ok := unixMilli(year, month, day, hour, minute, second); ok && ms <= event+dayAhead {
+			return ms, rest[9:], true
+		}
+	}
+	return event, rest[9:], true
+}

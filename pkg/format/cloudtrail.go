@@ -1,0 +1,197 @@
+package format
+
+import (
+	"bytes"
+
+	"github.com/shipperd/shipperd/pkg/jsonraw"
+)
+
+// cloudtrail reads CloudTrail events, up to eventVersion 1.11; minor versions only
+// add keys. The record's own keys are root fields of the document, so that only
+// what detections use is typed here.
+type cloudtrail struct{ flattened bool }
+
+func newCloudTrail(o Options) (Format, error) { return cloudtrail{flattened: o.Flattened}, nil }
+
+func sniffCloudTrail(text []byte) bool {
+	return isObject(text) && bytes.Contains(text, []byte(`"eventVersion"`)) && bytes.Contains(text, []byte(`"eventSource"`))
+}
+
+func isObject(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	return len(text) > 0 && text[0] == '{'
+}
+
+// trailEvent holds the JSON values of an event; nil where it has none. Of a key
+// that stands twice the first counts.
+type trailEvent struct {
+	version, time, source, name, id, kind   []byte
+	region, account, readOnly               []byte
+	sourceAddress, userAgent                []byte
+	errorCode, errorMessage                 []byte
+	identity, request, response, additional []byte
+}
+
+// place returns where the value of a key goes, or nil.
+func (e *trailEvent) place(key []byte) *[]byte {
+	switch string(key) {
+	case "eventVersion":
+		return &e.version
+	case "eventTime":
+		return &e.time
+	case "eventSource":
+		return &e.source
+	case "eventName":
+		return &e.name
+	case "eventID":
+		return &e.id
+	case "eventType":
+		return &e.kind
+	case "awsRegion":
+		return &e.region
+	case "recipientAccountId":
+		return &e.account
+	case "readOnly":
+		return &e.readOnly
+	case "sourceIPAddress":
+		return &e.sourceAddress
+	case "userAgent":
+		return &e.userAgent
+	case "errorCode":
+		return &e.errorCode
+	case "errorMessage":
+		return &e.errorMessage
+	case "userIdentity":
+		return &e.identity
+	case "requestParameters":
+		return &e.request
+	case "responseElements":
+		return &e.response
+	case "additionalEventData":
+		return &e.additional
+	}
+	return nil
+}
+
+// Parse implements Format. An event that is cut off keeps what came before the cut.
+func (c cloudtrail) Parse(line *Line, f *Fields) Result {
+	var e trailEvent
+	o := jsonraw.ReadObject(line.Text, jsonraw.Space(line.Text, 0))
+	for o.Next() {
+		if place := e.place(o.Key); place != nil && *place == nil {
+			*place = o.Value
+		}
+	}
+	if e.version == nil || e.source == nil {
+		return None
+	}
+	end := o.End()
+	complete := end >= 0 && jsonraw.Space(line.Text, end) == len(line.Text)
+	e.addEvent(f)
+	failed := e.addTrail(f, c.flattened)
+	switch {
+	case failed:
+		f.Keyword(Event, "outcome", "failure")
+	case complete: // what was cut off may have told of an error
+		f.Keyword(Event, "outcome", "success")
+	}
+	if !complete {
+		return Partial
+	}
+	return Full
+}
+
+// text returns the text of a JSON string, or nothing for another value. It is
+// valid until the next call of a method of f.
+func (f *Fields) text(value []byte) []byte {
+	inside, _ := jsonraw.Inside(value)
+	if bytes.IndexByte(inside, '\\') < 0 {
+		return inside
+	}
+	f.scratch = jsonraw.Unescape(f.scratch[:0], inside)
+	return f.scratch
+}
+
+func (e *trailEvent) addEvent(f *Fields) {
+	f.Members(Event, `"kind":"event","dataset":"aws.cloudtrail",`)
+	f.Members(Event, e.category())
+	f.JSONString(Event, "action", e.name)
+	f.JSONString(Event, "provider", e.source)
+	f.JSONString(Event, "id", e.id)
+	f.JSONString(Event, "code", e.errorCode)
+	f.JSONString(Event, "reason", e.errorMessage)
+	if ms, ok := rfc3339(f.text(e.time)); ok {
+		f.Time(Event, "start", ms)
+	}
+	f.Account(f.text(e.account))
+	f.Region(f.text(e.region))
+	f.Address(Source, f.text(e.sourceAddress))
+	f.UserAgent(f.text(e.userAgent))
+}
+
+// category returns event.category and event.type.
+func (e *trailEvent) category() string {
+	switch {
+	case string(e.kind) == `"AwsConsoleSignIn"`:
+		return `"category":["authentication"],"type":["start"],`
+	case string(e.source) == `"iam.amazonaws.com"` && string(e.readOnly) != "true":
+		return `"category":["iam"],"type":["change"],`
+	case string(e.source) == `"iam.amazonaws.com"`:
+		return `"category":["iam"],"type":["access"],`
+	case string(e.readOnly) == "false":
+		return `"category":["configuration"],"type":["change"],`
+	}
+	return `"category":["configuration"],"type":["access"],`
+}
+
+// addTrail writes user and aws.cloudtrail and says whether the call failed.
+func (e *trailEvent) addTrail(f *Fields, flattened bool) (failed bool) {
+	var who identity
+	var request request
+	var response response
+	who.read(e.identity)
+	request.read(e.request, string(e.source) == `"cloudtrail.amazonaws.com"`)
+	response.read(e.response)
+
+	f.Open(AWS, "cloudtrail")
+	who.addTo(f)
+	request.addTo(f)
+	response.addTo(f, member(e.additional, "MFAUsed"))
+	if flattened {
+		f.Open(AWS, "flattened")
+		f.addFlattened("request_parameters", e.request)
+		f.addFlattened("response_elements", e.response)
+		f.Close(AWS)
+	}
+	f.Close(AWS)
+
+	f.Account(f.text(who.account))
+	// A failed sign-in has no errorCode.
+	return isText(e.errorCode) || isText(e.errorMessage) || string(response.consoleLogin) == `"Failure"`
+}
+
+// isText says whether value is a JSON string that is not empty.
+func isText(value []byte) bool { return len(value) > len(`""`) && value[0] == '"' }
+
+// maxFlattened is the size of an object that is written flattened, in bytes:
+// CloudTrail itself cuts an event at 256 KiB, and every leaf becomes a term.
+const maxFlattened = 32 << 10
+
+// addFlattened writes an object as it is, for a field that takes its leaves as
+// keywords. A line break between its members would break the bulk request.
+func (f *Fields) addFlattened(name string, value []byte) {
+	if isObject(value) && len(value) <= maxFlattened && bytes.IndexByte(value, '\n') < 0 && bytes.IndexByte(value, '\r') < 0 {
+		f.Raw(AWS, name, value)
+	}
+}
+
+// member returns a member of an object, or nil.
+func member(object []byte, key string) []byte {
+	o := jsonraw.ReadObject(object, 0)
+	for o.Next() {
+		if string(o.Key) == key {
+			return o.Value
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package format
+
+import "bytes"
+
+// sshd reads the lines of OpenSSH's daemon in /var/log/secure, /var/log/auth.log
+// or the journal. Other programs' lines in the same file get what their prefix
+// says.
+type sshd struct{}
+
+func newSSHD(Options) (Format, error) { return sshd{}, nil }
+
+func sniffSSHD(text []byte) bool {
+	_, ok := parseSyslog(text, 0, isSSHD)
+	return ok
+}
+
+func isSSHD(program []byte) bool {
+	switch string(program) {
+	case "sshd", "sshd-session", "sshd-auth":
+		return true
+	}
+	return false
+}
+
+// Parse implements Format.
+func (sshd) Parse(line *Line, f *Fields) Result {
+	text := bytes.TrimRight(line.Text, " \r\n")
+	prefix, ok := parseSyslog(text, line.Time, isSSHD)
+	if !ok {
+		return parseOtherProgram(text, line.Time, f)
+	}
+	prefix.addTo(f)
+	message := prefix.message
+	if inner, repeat, ok := repeated(message); ok {
+		f.Int(Shipperd, "repeat", int64(repeat))
+		message = inner
+	}
+	var v values
+	m := findMessage(bare(message), &v)
+	if m == nil {
+		f.Members(Event, `"kind":"event","dataset":"system.auth",`)
+		return Full
+	}
+	f.Keyword(Shipperd, "template", m.name)
+	f.Members(Event, m.event)
+	addSSH(f, &v)
+	return Full
+}
+
+// parseOtherProgram takes a line with a time before it whose program has a pid or
+// a colon, such as sudo's.
+func parseOtherProgram(text []byte, event int64, f *Fields) Result {
+	prefix, ok := parseSyslog(text, event, isProgram)
+	if !ok || len(prefix.host) == 0 || prefix.time == event {
+		return None
+	}
+	prefix.addTo(f)
+	f.Members(Event, `"kind":"event","dataset":"system.auth",`)
+	return Full
+}
+
+// isProgram says whether word may be a program's name.
+func isProgram(word []byte) bool {
+	for _, c := range word {
+		if c <= ' ' || c == '"' || c == '[' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(word) > 0
+}
+
+// repeated reads `message repeated 5 times: [ … ]`, by which syslog daemons stand
+// in for equal lines.
+func repeated(message []byte) (inner []byte, times int, ok bool) {
+	rest, ok := bytes.CutPrefix(message, []byte("message repeated "))
+	if !ok {
+		return nil, 0, false
+	}
+	count, rest, _ := bytes.Cut(rest, []byte(" times: ["))
+	times, ok = number(count)
+	inner, closed := bytes.CutSuffix(rest, []byte("]"))
+	return bytes.TrimSpace(inner), times, ok && closed && times > 0
+}
+
+// bare removes what stands around a message: the tag of Solaris and that of the
+// kernel's ring buffer, sshd's level, and the mark of its unprivileged child.
+func bare(message []byte) []byte {
+	if rest, ok := bytes.CutPrefix(message, []byte("kernel:")); ok {
+		if _, after, ok := cutBracket(bytes.TrimLeft(rest, " ")); ok {
+			message = bytes.TrimLeft(bytes.TrimPrefix(after, []byte(":")), " ")
+		}
+	}
+	if hasPrefix(message, "[ID ") {
+		_, message, _ = cutBracket(message)
+	}
+	message = bytes.TrimPrefix(message, []byte("error: "))
+	message = bytes.TrimPrefix(message, []byte("fatal: "))
+	return bytes.TrimSuffix(message, []byte(" [preauth]"))
+}
+
+func findMessage(message []byte, v *values) *compiledMessage {
+	if len(message) == 0 {
+		return nil
+	}
+	candidates := sshdCatalogue[message[0]]
+	for i := range candidates {
+		*v = values{}
+		if candidates[i].match(message, v) {
+			return &candidates[i]
+		}
+	}
+	return nil
+}
+
+func addSSH(f *Fields, v *values) {
+	f.String(Shipperd, "method", v[slotMethod])
+	f.String(User, "name", v[slotUser])
+	f.RelatedUser(v[slotUser])
+	f.addEnd(Source, v[slotAddress], v[slotPort])
+	f.addEnd(Destination, v[slotDestination], v[slotDestinationPort])
+}
+
+// addEnd writes one end of a connection.
+func (f *Fields) addEnd(root Root, address, port []byte) {
+	f.Address(root, address)
+	if n, ok := number(port); ok && n <= 65535 {
+		f.Int(root, "port", int64(n))
+	}
+}

@@ -1,0 +1,231 @@
+package format
+
+import (
+	"bytes"
+	"strings"
+)
+
+// template is one shape of a log message, written like
+//
+//	Failed {method} for {user} from {address}( port {port}|){tail}
+//
+// A placeholder in braces takes a part of the message, (a|b|) stands for one of
+// its alternatives, and a backslash makes the next character mean itself. It is
+// matched in time linear in the message.
+//
+// A user name is whatever a stranger typed, and may read ` from 9.9.9.9 port 1
+// ssh2`. So it ends as late as the rest of the template allows, which is held
+// against the end of the message: what the daemon wrote itself comes last.
+type template struct {
+	parts []part
+	tail  bool // the message ends at the first ": " after the first literal
+}
+
+// part is a literal, or a slot with the rule for what it takes.
+type part struct {
+	literal string
+	slot    slot
+	takes   takes
+}
+
+// slot is what a placeholder stands for.
+type slot uint8
+
+const (
+	slotMethod slot = iota
+	slotUser
+	slotAddress
+	slotPort
+	slotDestination
+	slotDestinationPort
+	slotAny // read over
+	slotCount
+)
+
+// takes is how far a slot reaches.
+type takes uint8
+
+const (
+	takesLiteral takes = iota
+	takesWord          // no blank, at least one byte
+	takesDigits        // at least one
+	takesMost          // up to the last place from which the rest matches; may be empty
+	takesLeast         // up to the first place where the next literal stands
+	takesRest          // all
+)
+
+// values are the parts of a message that the slots took.
+type values [slotCount][]byte
+
+// placeholder returns the part that {name} stands for. A template is ours, so an
+// unknown name is a mistake in the table.
+func placeholder(name string) part {
+	switch name {
+	case "method":
+		return part{slot: slotMethod, takes: takesWord}
+	case "user":
+		return part{slot: slotUser, takes: takesMost}
+	case "address":
+		return part{slot: slotAddress, takes: takesWord}
+	case "port":
+		return part{slot: slotPort, takes: takesDigits}
+	case "destination":
+		return part{slot: slotDestination, takes: takesWord}
+	case "destination port":
+		return part{slot: slotDestinationPort, takes: takesDigits}
+	case "word":
+		return part{slot: slotAny, takes: takesWord}
+	case "number":
+		return part{slot: slotAny, takes: takesDigits}
+	case "text":
+		return part{slot: slotAny, takes: takesMost}
+	case "until":
+		return part{slot: slotAny, takes: takesLeast}
+	case "rest":
+		return part{slot: slotAny, takes: takesRest}
+	}
+	panic("format: no placeholder {" + name + "}")
+}
+
+// alternatives writes out the first (a|b|) of a template, and so all of them.
+func alternatives(text string) []string {
+	open := unescaped(text, 0, '(')
+	if open < 0 {
+		return []string{text}
+	}
+	end := unescaped(text, open, ')')
+	var all []string
+	for choice := range strings.SplitSeq(text[open+1:end], "|") {
+		all = append(all, alternatives(text[:open]+choice+text[end+1:])...)
+	}
+	return all
+}
+
+func unescaped(text string, from int, c byte) int {
+	for i := from; i < len(text); i++ {
+		if text[i] == '\\' {
+			i++
+		} else if text[i] == c {
+			return i
+		}
+	}
+	return -1
+}
+
+// compile reads a template without alternatives.
+func compile(text string) template {
+	var t template
+	var literal strings.Builder
+	flush := func() {
+		if literal.Len() > 0 {
+			t.parts = append(t.parts, part{literal: literal.String()})
+			literal.Reset()
+		}
+	}
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+			literal.WriteByte(text[i])
+		case '{':
+			end := i + strings.IndexByte(text[i:], '}')
+			flush()
+			if name := text[i+1 : end]; name == "tail" {
+				t.tail = true
+			} else {
+				t.parts = append(t.parts, placeholder(name))
+			}
+			i = end
+		default:
+			literal.WriteByte(text[i])
+		}
+	}
+	flush()
+	return t
+}
+
+// match fills v with what the slots took.
+func (t *template) match(message []byte, v *values) bool {
+	first := t.parts[0].literal
+	if !hasPrefix(message, first) {
+		return false
+	}
+	if t.tail {
+		if i := bytes.Index(message[len(first):], []byte(": ")); i >= 0 {
+			message = message[:len(first)+i]
+		}
+	}
+	return matchParts(t.parts, message, v)
+}
+
+func matchParts(parts []part, text []byte, v *values) bool {
+	for i, p := range parts {
+		next := ""
+		if i+1 < len(parts) {
+			next = parts[i+1].literal
+		}
+		end := 0
+		switch p.takes {
+		case takesLiteral:
+			if !hasPrefix(text, p.literal) {
+				return false
+			}
+			text = text[len(p.literal):]
+			continue
+		case takesMost:
+			return matchMost(parts[i:], next, text, v)
+		case takesWord:
+			end = wordEnd(text, next)
+		case takesDigits:
+			for end < len(text) && text[end]-'0' <= 9 {
+				end++
+			}
+		case takesLeast:
+			end = bytes.Index(text, []byte(next))
+		case takesRest:
+			end = len(text)
+		}
+		if end < 0 || end == 0 && (p.takes == takesWord || p.takes == takesDigits) {
+			return false
+		}
+		v[p.slot], text = text[:end], text[end:]
+	}
+	return len(text) == 0
+}
+
+// matchMost lets the first part reach as far as what follows it allows. Every try
+// fails within a word or two, so that all of them together read the text once.
+func matchMost(parts []part, next string, text []byte, v *values) bool {
+	if next == "" {
+		v[parts[0].slot] = text
+		return true
+	}
+	for end := len(text); ; {
+		end = bytes.LastIndex(text[:end], []byte(next))
+		if end < 0 {
+			return false
+		}
+		if matchParts(parts[1:], text[end:], v) {
+			v[parts[0].slot] = text[:end]
+			return true
+		}
+		end += len(next) - 1
+	}
+}
+
+// wordEnd returns where the word at the start of text ends: at the next literal or
+// at a blank. Only the word itself is searched.
+func wordEnd(text []byte, next string) int {
+	blank := bytes.IndexByte(text, ' ')
+	if blank < 0 {
+		blank = len(text)
+	}
+	if next == "" || next[0] == ' ' {
+		return blank
+	}
+	return bytes.Index(text[:min(len(text), blank+len(next))], []byte(next))
+}
+
+func hasPrefix(text []byte, prefix string) bool {
+	return len(text) >= len(prefix) && string(text[:len(prefix)]) == prefix
+}
