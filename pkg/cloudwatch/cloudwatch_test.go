@@ -134,6 +134,9 @@ func read(p *Payload) payload {
 	text := func(t Text) string { return string(t.Append(nil)) }
 	got := payload{Control: p.Control, Owner: text(p.Owner), Group: text(p.Group), Stream: text(p.Stream)}
 	for _, e := range p.Events {
+		if string(e.Text) != text(e.Message) {
+			got.Events = append(got.Events, event{Message: "two texts: " + string(e.Text) + ", " + text(e.Message)})
+		}
 		got.Events = append(got.Events, event{text(e.ID), text(e.Message), string(e.Extracted), e.Time})
 	}
 	return got

@@ -32,6 +32,7 @@ type Payload struct {
 
 	hasType, hasEvents bool
 	key                []byte // room for one that has escapes
+	texts              []byte // of messages that have escapes
 }
 
 // Event is one log event.
@@ -39,6 +40,7 @@ type Event struct {
 	ID        Text  // empty when there is none; up to 56 digits, a string or a number
 	Time      int64 // Unix milliseconds
 	Message   Text
+	Text      []byte // the message, unescaped
 	Extracted []byte // the extractedFields object, checked; nil when there is none
 }
 
@@ -49,7 +51,10 @@ const maxTime = 8_640_000_000_000_000
 // white space. Keys may come in any order; those that are not known are ignored.
 // An error says that text begins with no payload; p then holds nothing of use.
 func (p *Payload) Next(text []byte) (rest []byte, err error) {
-	*p = Payload{Events: p.Events[:0], key: p.key}
+	*p = Payload{Events: p.Events[:0], key: p.key, texts: p.texts[:0]}
+	if cap(p.texts) > keepBuffer {
+		p.texts, p.Events = nil, nil
+	}
 	start := jsonraw.Space(text, 0)
 	o := jsonraw.ReadObject(text, start)
 	for {
@@ -150,7 +155,7 @@ func (p *Payload) event(e *Event, text []byte, i int) (end int, err error) {
 			e.Time, end, err = timeAt(text, i)
 			hasTime = true
 		case "message":
-			e.Message, end, err = stringAt(text, i, "message")
+			end, err = p.message(e, text, i)
 			hasMessage = true
 		case "extractedFields":
 			e.Extracted, end, err = objectAt(text, i)
@@ -166,6 +171,18 @@ func (p *Payload) event(e *Event, text []byte, i int) (end int, err error) {
 		return -1, fmt.Errorf("%w: an event without timestamp or message", errShape)
 	}
 	return o.End(), nil
+}
+
+// message reads the message, which nearly every reader wants unescaped.
+func (p *Payload) message(e *Event, text []byte, i int) (end int, err error) {
+	var escapes jsonraw.Escapes
+	p.texts, e.Text, end, escapes = jsonraw.Unquote(p.texts, text, i)
+	if end < 0 {
+		_, _, err = stringAt(text, i, "message")
+		return -1, err
+	}
+	e.Message = Text{text[i+1 : end-1], escapes}
+	return end, nil
 }
 
 // idAt reads a string, a number as its digits, or null as none.

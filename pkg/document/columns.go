@@ -13,8 +13,7 @@ import (
 // makes extractedFields of it.
 type columns struct {
 	pattern *pattern.Pattern
-	members []member // names only, in the order of Pattern.Names
-	kinds   []Kind
+	members []member // names and kinds only, in the order of Pattern.Names
 }
 
 // newColumns compiles text; the empty text has no columns.
@@ -37,8 +36,9 @@ func newColumns(text string, table rootTable) (*columns, error) {
 			return nil, fmt.Errorf("two fields are named %q", name)
 		}
 		seen[name] = true
-		c.members = append(c.members, member{name: []byte(name), quoted: jsonraw.AppendString(nil, []byte(name))})
-		c.kinds = append(c.kinds, table.kindOf([]byte(name)))
+		m := member{name: []byte(name), kind: table.kindOf([]byte(name))}
+		m.quoted = jsonraw.AppendString(nil, m.name)
+		c.members = append(c.members, m)
 	}
 	return c, nil
 }

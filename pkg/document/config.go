@@ -173,7 +173,7 @@ func (g Group) validate(prefix string) (errs []error) {
 
 // The formats that this package knows by name.
 const (
-	formatJSON       = "json"
+	formatText       = "text"
 	formatPattern    = "pattern"
 	formatCloudTrail = "cloudtrail"
 	formatVPCFlow    = "vpcflow"

@@ -61,6 +61,7 @@ type Decoder struct {
 	inflater  *cloudwatch.Inflater
 	payload   cloudwatch.Payload
 	readers   []*reader // by default options, in the order of format.Table
+	fallback  *reader   // of what no reader takes for its own
 	routes    []route
 	typed     *format.Fields
 	objects   objects
@@ -73,11 +74,12 @@ type Decoder struct {
 	// Of the payload under way, unescaped; origin is the end of its documents.
 	owner, group, stream, origin []byte
 	// Of the event under way.
-	text, value []byte
-	values      [][]byte // of columns
-	foreign     []byte   // members of the root "fields"
-	account     []byte   // from the system fields
-	region      []byte
+	line    format.Line
+	value   []byte   // unescaped text of a field
+	values  [][]byte // of columns
+	foreign []byte   // members of the root "fields"
+	account []byte   // from the system fields
+	region  []byte
 }
 
 func (d *Documents) newDecoder() (*Decoder, error) {
@@ -86,17 +88,18 @@ func (d *Documents) newDecoder() (*Decoder, error) {
 		documents: d,
 		inflater:  cloudwatch.NewInflater(int64(d.config.MaxInflated)),
 		typed:     format.NewFields(d.options.Enrich),
-		objects:   objects{mendNames: !lambda},
+		objects:   objects{table: d.kinds, mendNames: !lambda},
 	}
 	for _, entry := range format.Table() {
-		if entry.Name == formatPattern {
-			continue // it has no line of its own
-		}
 		r, err := decoder.newReader(entry, nil)
 		if err != nil {
 			return nil, fmt.Errorf("format %s: %w", entry.Name, err)
 		}
 		decoder.readers = append(decoder.readers, r)
+		if entry.Name == formatText {
+			decoder.fallback = &reader{Entry: entry, format: r.format}
+			decoder.fallback.JSON = true
+		}
 	}
 	var err error
 	decoder.routes, err = decoder.newRoutes()
@@ -176,29 +179,24 @@ func (d *Decoder) allowed() bool {
 
 // event decides about one event and appends its document to r.
 func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader) {
-	text := e.Message.Inside
-	if e.Message.Escapes != 0 {
-		d.text = e.Message.Append(d.text[:0])
-		text = d.text
-	}
-	if dropped(route.drop, text) >= 0 {
+	if dropped(route.drop, e.Text) >= 0 {
 		event.Outcome, event.Filter = record.Filtered, record.FilterDrop
 		return
 	}
 	if reader == nil {
-		reader = d.sniff(text)
+		reader = d.sniff(e.Text)
 	}
 	result := format.None
 	d.typed.Reset()
 	if d.documents.config.Dialect != Lambda {
-		line := format.Line{Text: text, Time: e.Time, Stream: d.stream}
-		if result = reader.format.Parse(&line, d.typed); result == format.Header {
+		d.line = format.Line{Text: e.Text, Time: e.Time, Stream: d.stream}
+		if result = reader.format.Parse(&d.line, d.typed); result == format.Header {
 			event.Outcome, event.Filter = record.Filtered, record.FilterHeader
 			return
 		}
 	}
 	event.Index = route.indices.of(e.Time)
-	d.document(r, event, e, text, route, reader, result)
+	d.document(r, event, e, route, reader, result)
 }
 
 // dropped returns the place of the first pattern that matches text, or -1.

@@ -15,11 +15,11 @@ const ecsVersion = `"version":"8.11.0",`
 // document appends one document to r.Text, as members that each end with a comma:
 // root fields, typed fields, what fits neither, and last the metadata, which always
 // wins because every source of names leaves it out.
-func (d *Decoder) document(r *record.Record, event *record.Event, e *cloudwatch.Event, text []byte, route *route, reader *reader, result format.Result) {
+func (d *Decoder) document(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader, result format.Result) {
 	event.DocStart = uint32(len(r.Text))
 	d.objects.reset()
 	d.foreign, d.account, d.region = d.foreign[:0], d.account[:0], d.region[:0]
-	dst := d.appendRoots(append(r.Text, '{'), e, text, route, reader)
+	dst := d.appendRoots(append(r.Text, '{'), e, route, reader)
 	if d.documents.config.Dialect != Lambda {
 		d.annotate(reader, result)
 		dst = d.typed.AppendTo(dst)
@@ -33,21 +33,18 @@ func (d *Decoder) document(r *record.Record, event *record.Event, e *cloudwatch.
 	d.setID(r, event, e.ID)
 }
 
-// annotate adds the typed fields that do not come from the message.
+// annotate adds the typed fields that do not come from the message. The fields of
+// the subscription know better than the payload whose events these are.
 func (d *Decoder) annotate(reader *reader, result format.Result) {
 	f := d.typed
 	f.Members(format.Event, d.ingested.member)
-	account := d.account
-	if len(account) == 0 {
-		account = d.owner
-	}
-	f.Open(format.Cloud, "account")
-	f.String(format.Cloud, "id", account)
-	f.Close(format.Cloud)
-	f.String(format.Cloud, "region", d.region)
+	// The first one stands, and what the line itself said has been written.
+	f.Account(d.account)
+	f.Account(d.owner)
+	f.Region(d.region)
 	f.Members(format.ECS, ecsVersion)
 	if result != format.None {
-		f.String(format.Shipperd, "parser", []byte(reader.Name))
+		f.Keyword(format.Shipperd, "parser", reader.Name)
 	}
 	if result == format.Partial {
 		f.Bool(format.Shipperd, "partial", true)

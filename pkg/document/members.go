@@ -21,61 +21,98 @@ type member struct {
 	name    []byte // its text
 	quoted  []byte // the name as a JSON string, or nil when name needs no escapes
 	print   uint64
-	value   []byte // JSON text
-	escapes jsonraw.Escapes
+	kind    Kind
+	value   []byte          // its text, valid JSON
+	escapes jsonraw.Escapes // of the value, when it is a string
+	copied  []byte          // an object or array as appendValue writes it; nil where only the text counts
 }
 
 // objects reads JSON objects of messages and writes them as JSON.stringify(JSON.parse(text))
 // would: of repeated names the last counts, numbers are those of float64, no white
-// space. Its buffers are reused. Once tooComplex is set, what was written is of no use.
+// space. One pass checks and writes, for most of CloudTrail's bytes come through
+// here. Its buffers are reused. Once tooComplex is set, what was written is of no use.
 type objects struct {
+	table      rootTable
 	mendNames  bool // those that an index refuses or splits; see mend
 	dropDollar bool // the $ with which some subscriptions write the names of fields
-	stack      []member
+	members    []member
+	copies     []byte // of values
 	names      []byte // texts of names that were written with escapes
+	open       []written
 	keys       int
 	tooComplex bool
 }
 
-// reset makes o ready for the next event.
-func (o *objects) reset() {
-	o.stack, o.names, o.keys, o.tooComplex = o.stack[:0], o.names[:0], 0, false
+// written is a member of an object that is being written: where it starts.
+type written struct {
+	print uint64
+	start int
 }
 
-// read pushes the members of the object at b[i] on the stack and returns the
-// index where they start on it and the index after the object, -1 if that is no
-// valid JSON. Values are checked.
-func (o *objects) read(b []byte, i int) (base, end int) {
-	base = len(o.stack)
+// reset makes o ready for the next event.
+func (o *objects) reset() {
+	o.copies, o.names, o.keys, o.tooComplex = o.copies[:0], o.names[:0], 0, false
+}
+
+// read sets members to those of the object at b[i] and returns the index after it,
+// negative if that is no valid JSON.
+func (o *objects) read(b []byte, i int) (end int) {
+	o.members = o.members[:0]
 	object := jsonraw.ReadObject(b, i)
-	for object.Next() {
-		if o.keys++; o.keys > maxKeys || len(object.Key) > maxName {
-			o.tooComplex = true
-			continue // the rest has to be valid JSON all the same
+	for {
+		start, ok := object.NextKey()
+		if !ok {
+			break
 		}
-		m := member{name: object.Key, value: object.Value, escapes: object.ValueEscapes}
-		if object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key) {
+		if o.keys++; o.keys > maxKeys || len(object.Key) > maxName || o.tooComplex {
+			o.tooComplex = true
+			object.Took(jsonraw.Skip(b, start)) // the rest has to be valid JSON all the same
+			continue
+		}
+		m := member{name: object.Key, kind: o.table.kindOf(object.Key)}
+		if m.kind == Unknown && (object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key)) {
 			m.name, m.quoted = o.mend(object.Key)
+			m.kind = o.table.kindOf(m.name)
 		}
 		m.print = fingerprint(m.name)
-		o.push(base, m)
+		end := o.readValue(&m, b, start)
+		object.Took(end)
+		if end >= 0 {
+			o.push(m)
+		}
 	}
 	if object.End() == jsonraw.TooDeep {
 		o.tooComplex = true
 	}
-	return base, object.End()
+	return object.End()
 }
 
-// push adds m, in the place of a member of the same name if there is one: the last one
-// counts.
-func (o *objects) push(base int, m member) {
-	for j := base; j < len(o.stack); j++ {
-		if o.stack[j].print == m.print && bytes.Equal(o.stack[j].name, m.name) {
-			o.stack[j] = m
+func (o *objects) readValue(m *member, b []byte, start int) (end int) {
+	switch {
+	case start < len(b) && b[start] == '"':
+		end, m.escapes = jsonraw.String(b, start)
+	case start < len(b) && (b[start] == '{' || b[start] == '[') && (m.kind == Unknown || m.kind == Object || m.kind == Objects):
+		from := len(o.copies)
+		o.copies, end = o.appendValue(o.copies, b, start, 1)
+		m.copied = o.copies[from:]
+	default:
+		end = jsonraw.Skip(b, start)
+	}
+	if end >= 0 {
+		m.value = b[start:end]
+	}
+	return end
+}
+
+// push adds m, in the place of a member of the same name if there is one.
+func (o *objects) push(m member) {
+	for j := range o.members {
+		if o.members[j].print == m.print && bytes.Equal(o.members[j].name, m.name) {
+			o.members[j] = m
 			return
 		}
 	}
-	o.stack = append(o.stack, m)
+	o.members = append(o.members, m)
 }
 
 // fingerprint tells most names apart without comparing them: their length and
@@ -148,62 +185,112 @@ func (m *member) appendDollarName(dst []byte) []byte {
 
 // hasDollar says whether $name is itself a member that has been read.
 func (o *objects) hasDollar(name []byte) bool {
-	for i := range o.stack {
-		if rest, ok := bytes.CutPrefix(o.stack[i].name, []byte{'$'}); ok && bytes.Equal(rest, name) {
+	for i := range o.members {
+		if rest, ok := bytes.CutPrefix(o.members[i].name, []byte{'$'}); ok && bytes.Equal(rest, name) {
 			return true
 		}
 	}
 	return false
 }
 
-// appendValue appends valid JSON, at the given depth of objects and arrays.
-func (o *objects) appendValue(dst, value []byte, escapes jsonraw.Escapes, depth int) []byte {
-	switch value[0] {
+// appendValue checks and appends the value at b[i], which lies at the given depth of
+// objects and arrays. end is negative if it is no valid JSON.
+func (o *objects) appendValue(dst, b []byte, i, depth int) (_ []byte, end int) {
+	if i >= len(b) {
+		return dst, jsonraw.Invalid
+	}
+	switch b[i] {
 	case '"':
-		return appendQuoted(dst, value[1:len(value)-1], escapes)
-	case '{':
-		return o.appendObject(dst, value, depth+1)
-	case '[':
-		return o.appendArray(dst, value, depth+1)
+		end, escapes := jsonraw.String(b, i)
+		if end < 0 {
+			return dst, end
+		}
+		return appendQuoted(dst, b[i+1:end-1], escapes), end
+	case '{', '[':
+		if depth == maxDepth || o.tooComplex {
+			o.tooComplex = true
+			return dst, jsonraw.Skip(b, i)
+		}
+		if b[i] == '[' {
+			return o.appendArray(dst, b, i, depth+1)
+		}
+		return o.appendObject(dst, b, i, depth+1)
 	case 't', 'f', 'n':
-		return append(dst, value...)
+		if end = jsonraw.Skip(b, i); end >= 0 {
+			dst = append(dst, b[i:end]...)
+		}
+		return dst, end
 	}
-	return appendJSONNumber(dst, value)
+	if end = jsonraw.Skip(b, i); end >= 0 {
+		dst = appendJSONNumber(dst, b[i:end])
+	}
+	return dst, end
 }
 
-func (o *objects) appendObject(dst, value []byte, depth int) []byte {
-	if depth > maxDepth {
-		o.tooComplex = true
-		return dst
-	}
-	base, _ := o.read(value, 0)
+func (o *objects) appendObject(dst, b []byte, i, depth int) (_ []byte, end int) {
+	first := len(o.open)
 	dst = append(dst, '{')
-	for j := base; j < len(o.stack) && !o.tooComplex; j++ {
-		m := o.stack[j] // a copy: the stack may move
-		dst = o.appendValue(m.appendName(dst), m.value, m.escapes, depth)
+	object := jsonraw.ReadObject(b, i)
+	for {
+		i, ok := object.NextKey()
+		if !ok {
+			break
+		}
+		if o.keys++; o.keys > maxKeys || len(object.Key) > maxName {
+			o.tooComplex = true
+		}
+		name, start := object.Key, len(dst)
+		if object.KeyEscapes != jsonraw.Plain || !o.plain(name) {
+			var quoted []byte
+			name, quoted = o.mend(name)
+			dst = append(dst, quoted...)
+		} else {
+			dst = append(append(append(dst, '"'), name...), '"')
+		}
+		dst = o.begin(dst, start, first, fingerprint(name))
+		dst, end = o.appendValue(append(dst, ':'), b, i, depth)
 		dst = append(dst, ',')
+		object.Took(end)
 	}
-	o.stack = o.stack[:base]
-	return closeWith(dst, '}')
+	o.open = o.open[:first]
+	return closeWith(dst, '}'), object.End()
 }
 
-func (o *objects) appendArray(dst, value []byte, depth int) []byte {
-	if depth > maxDepth {
-		o.tooComplex = true
+// begin notes the member whose name was written at start, and cuts out the one
+// of the same name before it, if there is one among those that are open from first on.
+func (o *objects) begin(dst []byte, start, first int, print uint64) []byte {
+	if o.tooComplex {
 		return dst
 	}
+	for j := first; j < len(o.open); j++ {
+		if o.open[j].print != print || !bytes.HasPrefix(dst[o.open[j].start:], dst[start:]) {
+			continue
+		}
+		from, to := o.open[j].start, start
+		if j+1 < len(o.open) {
+			to = o.open[j+1].start
+		}
+		dst = append(dst[:from], dst[to:]...)
+		start -= to - from
+		o.open = append(o.open[:j], o.open[j+1:]...)
+		for k := j; k < len(o.open); k++ {
+			o.open[k].start -= to - from
+		}
+		break
+	}
+	o.open = append(o.open, written{print, start})
+	return dst
+}
+
+func (o *objects) appendArray(dst, b []byte, i, depth int) (_ []byte, end int) {
 	dst = append(dst, '[')
-	a := jsonraw.ReadArray(value, 0)
+	a := jsonraw.ReadArray(b, i)
 	for {
 		i, ok := a.Next()
-		if !ok || o.tooComplex {
-			return closeWith(dst, ']')
+		if !ok {
+			return closeWith(dst, ']'), a.End()
 		}
-		end, escapes := jsonraw.String(value, i)
-		if end < 0 {
-			end = jsonraw.Skip(value, i)
-		}
-		dst = o.appendValue(dst, value[i:end], escapes, depth)
+		dst, end = o.appendValue(dst, b, i, depth)
 		dst = append(dst, ',')
 		a.Took(end)
 	}

@@ -6,8 +6,6 @@ import (
 	"math/big"
 	"strconv"
 	"unicode"
-
-	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
 
 // numeric reads text as the Lambda's JavaScript does, where
@@ -169,14 +167,4 @@ func whole(x float64, ok bool) (int64, bool) {
 // nearly every number in a log is: no detour through float64.
 func smallNumber(text []byte) bool {
 	return len(text) > 0 && len(text) <= exactDigits && skipDigits(text, 0) == len(text) && (text[0] != '0' || len(text) == 1)
-}
-
-// jsonTail returns the JSON object at the end of text that starts at its first
-// brace, as the Lambda's extractJson finds it, or nil.
-func jsonTail(text []byte) []byte {
-	start := bytes.IndexByte(text, '{')
-	if start < 0 || !jsonraw.Valid(text[start:]) {
-		return nil
-	}
-	return text[start:]
 }

@@ -10,21 +10,21 @@ import (
 // appendRoots appends the root fields that the Lambda wrote, from the first source
 // that there is: the subscription's extracted fields, the message's own keys, the
 // columns of the group's or the format's pattern.
-func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, text []byte, route *route, reader *reader) []byte {
+func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, route *route, reader *reader) []byte {
 	if e.Extracted != nil {
 		if dst, ok := d.appendExtracted(dst, e.Extracted); ok {
 			return dst
 		}
 	}
 	if route.columns == nil && (reader.JSON || d.documents.config.Dialect == Lambda) {
-		return d.appendMessage(dst, text)
+		return d.appendMessage(dst, e.Text)
 	}
 	c := route.columns
 	if c == nil {
 		c = reader.columns
 	}
 	if c != nil {
-		dst = d.appendColumns(dst, c, text)
+		dst = d.appendColumns(dst, c, e.Text)
 	}
 	return dst
 }
@@ -34,36 +34,33 @@ func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, text []byte, rout
 // pattern; with them alone the answer is false, for the message is still to be read.
 func (d *Decoder) appendExtracted(dst, extracted []byte) (_ []byte, ok bool) {
 	d.objects.dropDollar = d.documents.config.Dialect != Lambda
-	base, _ := d.objects.read(extracted, 0)
+	d.objects.read(extracted, 0)
 	d.objects.dropDollar = false
 	fields := 0
-	for j := base; j < len(d.objects.stack); j++ {
-		m := d.objects.stack[j] // a copy: the stack may move
+	for i := range d.objects.members {
+		m := &d.objects.members[i]
 		if len(m.name) > 0 && m.name[0] == '@' {
 			d.systemField(m)
 			continue
 		}
 		fields++
-		kind := d.documents.kinds.kindOf(m.name)
 		inside, isText := jsonraw.Inside(m.value)
 		if !isText {
-			dst = d.appendMember(dst, &m, kind)
+			dst = d.appendMember(dst, m)
 			continue
 		}
 		if m.escapes != jsonraw.Plain {
 			d.value = jsonraw.Unescape(d.value[:0], inside)
 			inside = d.value
 		}
-		dst = d.appendConverted(dst, &m, kind, inside)
+		dst = d.appendConverted(dst, m, inside)
 	}
-	system := len(d.objects.stack) - base - fields
-	d.objects.stack = d.objects.stack[:base]
-	return dst, fields > 0 || system == 0
+	return dst, fields > 0 || len(d.objects.members) == 0
 }
 
 // systemField keeps what emitSystemFields adds to each event. The dots of the names are
 // mended by now.
-func (d *Decoder) systemField(m member) {
+func (d *Decoder) systemField(m *member) {
 	inside, ok := jsonraw.Inside(m.value)
 	if !ok {
 		return
@@ -84,7 +81,7 @@ func (d *Decoder) appendColumns(dst []byte, c *columns, text []byte) []byte {
 		return dst
 	}
 	for i, value := range d.values {
-		dst = d.appendConverted(dst, &c.members[i], c.kinds[i], value)
+		dst = d.appendConverted(dst, &c.members[i], value)
 	}
 	return dst
 }
@@ -97,36 +94,39 @@ func (d *Decoder) appendMessage(dst, text []byte) []byte {
 		return dst
 	}
 	start := len(dst)
-	base, end := d.objects.read(text, brace)
+	end := d.objects.read(text, brace)
 	if end < 0 || jsonraw.Space(text, end) != len(text) {
 		d.objects.tooComplex = end == jsonraw.TooDeep
 		return dst
 	}
-	for j := base; j < len(d.objects.stack) && !d.objects.tooComplex; j++ {
-		m := d.objects.stack[j] // a copy: the stack may move
-		dst = d.appendMember(dst, &m, d.documents.kinds.kindOf(m.name))
-	}
 	if d.objects.tooComplex {
-		d.foreign = d.foreign[:0]
 		return dst[:start]
+	}
+	for i := range d.objects.members {
+		dst = d.appendMember(dst, &d.objects.members[i])
 	}
 	return dst
 }
 
 // appendMember appends a member with any JSON value: as it is, as its text, or
 // under "fields" where the table has another kind.
-func (d *Decoder) appendMember(dst []byte, m *member, kind Kind) []byte {
-	const depth = 1 // of the document itself
-	switch {
-	case kind == Metadata:
+func (d *Decoder) appendMember(dst []byte, m *member) []byte {
+	switch first := m.value[0]; {
+	case m.kind == Metadata:
 		return dst
-	case !fits(kind, m.value):
+	case !fits(m.kind, m.value):
 		d.foreignMember(m)
 		return dst
-	case kind == JSONText && m.value[0] != '"' && (m.value[0] != 'n' || d.documents.config.Dialect == SolutionV4):
+	case m.kind == JSONText && first != '"' && (first != 'n' || d.documents.config.Dialect == SolutionV4):
 		dst = jsonraw.AppendString(m.appendName(dst), m.value)
+	case m.copied != nil:
+		dst = append(m.appendName(dst), m.copied...)
+	case first == '"':
+		dst = appendQuoted(m.appendName(dst), m.value[1:len(m.value)-1], m.escapes)
+	case first == 't' || first == 'f' || first == 'n':
+		dst = append(m.appendName(dst), m.value...)
 	default:
-		dst = d.objects.appendValue(m.appendName(dst), m.value, m.escapes, depth)
+		dst = appendJSONNumber(m.appendName(dst), m.value)
 	}
 	return append(dst, ',')
 }
@@ -134,11 +134,11 @@ func (d *Decoder) appendMember(dst []byte, m *member, kind Kind) []byte {
 // appendConverted appends a member with a text as value, as the Lambda converts it:
 // empty ones are left out, numbers become numbers, and a JSON object at the end is
 // added under $name. A text that does not fit its root's kind is left out; it stays in @message.
-func (d *Decoder) appendConverted(dst []byte, m *member, kind Kind, text []byte) []byte {
+func (d *Decoder) appendConverted(dst []byte, m *member, text []byte) []byte {
 	if len(text) == 0 {
 		return dst
 	}
-	switch kind {
+	switch m.kind {
 	case Metadata:
 		return dst
 	case Reserved:
@@ -149,10 +149,10 @@ func (d *Decoder) appendConverted(dst []byte, m *member, kind Kind, text []byte)
 			return append(append(m.appendName(dst), text...), ',')
 		}
 		x, ok := numeric(text)
-		if _, isWhole := whole(x, ok); ok && (isWhole || kind == Unknown) {
+		if _, isWhole := whole(x, ok); ok && (isWhole || m.kind == Unknown) {
 			return append(appendNumber(m.appendName(dst), x), ',')
 		}
-		if kind == Number {
+		if m.kind == Number {
 			return d.leaveOut(dst, m)
 		}
 	case Address:
@@ -163,7 +163,7 @@ func (d *Decoder) appendConverted(dst []byte, m *member, kind Kind, text []byte)
 		return d.leaveOut(dst, m)
 	case Text, JSONText:
 	}
-	if kind == Unknown {
+	if m.kind == Unknown {
 		dst = d.appendEmbedded(dst, m, text)
 	}
 	return append(jsonraw.AppendString(m.appendName(dst), text), ',')
@@ -173,12 +173,16 @@ func (d *Decoder) appendConverted(dst []byte, m *member, kind Kind, text []byte)
 // that are not of our formats have one: a web server's agent or request is what
 // anyone on the internet sends, and its keys would fill the index's mapping.
 func (d *Decoder) appendEmbedded(dst []byte, m *member, text []byte) []byte {
-	object := jsonTail(text)
-	if object == nil || d.objects.hasDollar(m.name) {
+	brace := bytes.IndexByte(text, '{')
+	if brace < 0 || d.objects.tooComplex || d.objects.hasDollar(m.name) {
 		return dst
 	}
 	start := len(dst)
-	dst = d.objects.appendValue(m.appendDollarName(dst), object, jsonraw.Plain, 1)
+	dst, end := d.objects.appendValue(m.appendDollarName(dst), text, brace, 1)
+	if end < 0 || jsonraw.Space(text, end) != len(text) {
+		d.objects.tooComplex = end == jsonraw.TooDeep
+		return dst[:start]
+	}
 	if d.objects.tooComplex {
 		return dst[:start]
 	}

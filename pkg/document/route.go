@@ -110,7 +110,7 @@ func (d *Decoder) sniff(text []byte) *reader {
 			return r
 		}
 	}
-	return d.readerNamed(formatJSON)
+	return d.fallback
 }
 
 // glob says whether name matches pattern, in which * stands for anything, also

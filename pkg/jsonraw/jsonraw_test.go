@@ -48,6 +48,9 @@ func checkAgainstStandardLibrary(t *testing.T, b []byte) {
 		t.Fatalf("Valid(%q): got %v, want %v", b, got, want)
 	}
 	if !want {
+		if _, text, end, _ := Unquote(nil, b, 0); text != nil && (end < 0 || !json.Valid(b[:end])) {
+			t.Fatalf("Unquote(%q): got %q, want none", b, text)
+		}
 		return
 	}
 	switch start := Space(b, 0); b[start] {
@@ -70,6 +73,10 @@ func checkString(t *testing.T, b []byte) {
 	// Unescape leaves bytes that are no UTF-8 to AppendString.
 	if text := strings.ToValidUTF8(string(got[6:]), "\ufffd"); text != want && utf8.Valid(inside) {
 		t.Fatalf("Unescape(%q): got %q, want %q", inside, text, want)
+	}
+	_, unquoted, unquotedEnd, unquotedEsc := Unquote(nil, b, 0)
+	if !bytes.Equal(unquoted, got[6:]) || unquotedEnd != end || unquotedEsc != esc {
+		t.Fatalf("Unquote(%q): got %q, %d, %d; want %q, %d, %d", b, unquoted, unquotedEnd, unquotedEsc, got[6:], end, esc)
 	}
 	if plain := !bytes.Contains(inside, []byte(`\`)); plain != (esc == Plain) {
 		t.Fatalf("String(%q): got escapes %d, want plain %v", b, esc, plain)
@@ -206,6 +213,16 @@ func BenchmarkUnescape(b *testing.B) {
 	b.SetBytes(int64(len(s)))
 	for b.Loop() {
 		dst = Unescape(dst[:0], s[1:len(s)-1])
+	}
+}
+
+func BenchmarkUnquote(b *testing.B) {
+	s := benchmarkMessage()
+	var dst []byte
+	b.ReportAllocs()
+	b.SetBytes(int64(len(s)))
+	for b.Loop() {
+		dst, _, _, _ = Unquote(dst[:0], s, 0)
 	}
 }
 

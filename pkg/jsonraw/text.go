@@ -100,6 +100,64 @@ func copyUnescaped(dst, text []byte) int {
 	return i
 }
 
+// Unquote is String and Unescape in one pass, for the strings that take most of a
+// payload's bytes: it checks the string at b[i] and appends its text to dst. Where
+// the string is Plain, text is a part of b and dst stays as it was. dst grows once,
+// to what the rest of b can need.
+func Unquote(dst, b []byte, i int) (_, text []byte, end int, esc Escapes) {
+	if i >= len(b) || b[i] != '"' {
+		return dst, nil, Invalid, Plain
+	}
+	i++
+	start, first := i, len(dst)
+	dst = slices.Grow(dst, len(b)-i+8)
+	out, o := dst[:cap(dst)], first
+	for {
+		run, special := copyChecked(out[o:], b[i:])
+		i, o = i+run, o+run
+		switch {
+		case !special || b[i] != '"' && b[i] != '\\':
+			return dst, nil, Invalid, esc
+		case b[i] == '"' && esc == Plain:
+			return dst, b[start:i], i + 1, Plain
+		case b[i] == '"':
+			return dst[:o], dst[first:o], i + 1, esc
+		}
+		next, e := escape(b, i)
+		if next < 0 {
+			return dst, nil, Invalid, esc
+		}
+		if c := b[i+1]; c == 'u' {
+			r, size := unescapeRune(b[i:min(i+12, len(b))])
+			next, o = i+size, o+utf8.EncodeRune(out[o:], r)
+		} else {
+			out[o] = unescapeByte(c)
+			o++
+		}
+		i, esc = next, esc|e
+	}
+}
+
+// copyChecked copies text up to its first special byte to dst, which has room for
+// 8 bytes more than that, and says whether it came to one.
+func copyChecked(dst, text []byte) (n int, special bool) {
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		binary.LittleEndian.PutUint64(dst[i:], x)
+		if m := specialBytes(x); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3, true
+		}
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c == '"' || c == '\\' || c < ' ' {
+			return i, true
+		}
+		dst[i] = text[i]
+	}
+	return i, false
+}
+
 func unescapeByte(c byte) byte {
 	switch c {
 	case 'b':
