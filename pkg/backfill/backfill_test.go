@@ -2,9 +2,11 @@ package backfill
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,8 +14,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/pipeline"
+	"github.com/shipperd/shipperd/pkg/progress"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -22,9 +28,10 @@ var day = Job{Group: group, From: start, To: start.Add(24 * time.Hour)}
 func TestEachEventOfTheRangeIsEmittedOnceAndThenTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.logs.add(1, start.Add(-time.Millisecond), 0, "s1") // before
-		r.logs.add(300, start, 5*time.Minute, "s1", "s2")    // a day and an hour
-		r.logs.add(100, start.Add(time.Hour), 0, "s1", "s3") // all in one millisecond, on the edge of a window
+		r.logs.add(1, start.Add(-time.Millisecond), 0, "s1")                   // before
+		r.logs.add(24, start.Add(time.Hour-time.Millisecond), time.Hour, "s1") // on the last moment of windows, and of the day
+		r.logs.add(300, start, 5*time.Minute, "s1", "s2")                      // a day and an hour
+		r.logs.add(100, start.Add(time.Hour), 0, "s1", "s3")                   // all in one millisecond, on the edge of a window
 		s := r.sink(t)
 		source := r.source(day)
 		if err := source.Run(t.Context(), s.emit); err != nil {
@@ -47,8 +54,8 @@ func TestEachEventOfTheRangeIsEmittedOnceAndThenTheEnd(t *testing.T) {
 		if used, _ := r.budget.Used(); used != 0 {
 			t.Errorf("%d bytes of the budget are still taken, want none", used)
 		}
-		if p := source.Progress(); !p.Done || p.Events != 388 || p.Fraction() != 1 {
-			t.Errorf("got progress %+v, want 388 events and the end", p)
+		if p := source.Progress(); !p.Done || p.Events != 412 || p.Fraction() != 1 {
+			t.Errorf("got progress %+v, want 412 events and the end", p)
 		}
 
 		again := r.sink(t)
@@ -356,6 +363,66 @@ func TestUnknownGroupIsSaidBeforeAnythingIsRead(t *testing.T) {
 		j.Group = "AccessLogGrup"
 		if err := r.source(j).Run(t.Context(), r.sink(t).emit); err == nil || r.logs.calls != 0 {
 			t.Errorf("got %v and %d calls, want an error and none", err, r.logs.calls)
+		}
+	})
+}
+
+// decoder makes events of nothing but their ids.
+type decoder struct{}
+
+func (decoder) Decode(r *record.Record) error {
+	var m message
+	if err := json.Unmarshal(r.Data, &m); err != nil {
+		return err
+	}
+	for _, e := range m.LogEvents {
+		start := uint32(len(r.Text))
+		r.Text = append(r.Text, e.ID...)
+		r.Events = append(r.Events, record.Event{Time: e.Timestamp, IDStart: start, IDEnd: uint32(len(r.Text))})
+	}
+	return nil
+}
+
+// index is a pipeline.Sink that knows the ids it has.
+type index struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func (x *index) Write(_ context.Context, records []*record.Record) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, r := range records {
+		for i := range r.Events {
+			e := &r.Events[i]
+			x.ids[string(r.ID(e))] = true
+			e.Outcome = record.Indexed
+		}
+	}
+	return nil
+}
+
+func TestPipelineEndsByItselfWithTheCompletionStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.logs.add(500, start, time.Minute, "s1", "s2")
+		indexed := &index{ids: make(map[string]bool)}
+		p := pipeline.New(pipeline.DefaultConfig(), pipeline.Deps{
+			Source: r.source(day), NewDecoder: func() pipeline.Decoder { return decoder{} }, Sink: indexed,
+			Store: r.store, Budget: r.budget, Records: &r.pool, Progress: &progress.Monitor{},
+			Workers: 1, Groups: []string{"other"}, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+		})
+		if err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(indexed.ids); got != 500 {
+			t.Errorf("got %d events, want 500", got)
+		}
+		if got := r.store.positions[day.Shard()].Kind; got != checkpoint.ShardEnd {
+			t.Errorf("got position %s, want %s", got, checkpoint.ShardEnd)
+		}
+		if used, _ := r.budget.Used(); used != 0 {
+			t.Errorf("%d bytes of the budget are still taken, want none", used)
 		}
 	})
 }

@@ -196,6 +196,8 @@ func (r *reader) page(ctx context.Context, in *cloudwatchlogs.FilterLogEventsInp
 	return nil
 }
 
+// records makes a page's records. They have no arrival time: they did not come
+// through Kinesis, and their delivery has no latency to be measured.
 func (r *reader) records(events []types.FilteredLogEvent) (records []*record.Record, bytes int64) {
 	for _, s := range byStream(events) {
 		rec := r.deps.Records.New()

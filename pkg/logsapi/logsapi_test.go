@@ -118,12 +118,15 @@ func TestCallEndsWithItsContext(t *testing.T) {
 
 func TestSilentConnectionIsGivenUpAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		attempts := 0
+		attempts, start := 0, time.Now()
 		_, err := Call(t.Context(), NewCaller(zap.NewNop()), "op", func(ctx context.Context, _ *input, _ ...option) (*output, error) {
 			if attempts++; attempts > 1 {
 				return &output{}, nil
 			}
 			<-ctx.Done()
+			if got := time.Since(start); got != attemptTimeout {
+				t.Errorf("given up after %s, want %s", got, attemptTimeout)
+			}
 			return nil, ctx.Err()
 		}, &input{})
 		if err != nil || attempts != 2 {
