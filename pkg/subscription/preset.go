@@ -1,6 +1,10 @@
 package subscription
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/shipperd/shipperd/pkg/format"
+)
 
 // Preset is a filter pattern under the name of the logs that it is for.
 type Preset struct {
@@ -9,41 +13,40 @@ type Preset struct {
 	Advice  string // why another preset is better; empty for those to be recommended
 }
 
-// Presets returns the patterns and formats that the training lab uses, under the names
-// of shipperd's formats, and the empty pattern.
+// Presets returns the empty pattern and those that the training lab uses, under the
+// names of shipperd's formats, whose columns they are.
 //
 // CloudTrail and VPC flow logs always fit theirs. Web and SSH logs do not: the
 // figures are those of the corpora, see package pattern.
 func Presets() []Preset {
-	return []Preset{
-		{
-			Name:    "apache",
-			Pattern: `[host, ident, authuser, date, request, status, bytes, referrer, agent]`,
-			Advice: "lines of Apache's common format have seven fields of these nine and would not be delivered, and a line with a virtual host in front shifts all of them; " +
-				"the empty pattern delivers every line, and shipperd makes the same fields from groups[].columns",
-		},
-		{
-			Name:    "sshd",
-			Pattern: `[month, day, timestamp, destIp, id, msg1, msg2, msg3, srcIp, msg5, destPort, msg7]`,
-			Advice: "of 2,000 real sshd lines this pattern delivers 1,602 and has the attacker's address in srcIp in none; " +
-				"the empty pattern delivers every line, and shipperd finds the address in the message",
-		},
+	presets := []Preset{
+		{Name: "apache", Advice: "lines of Apache's common format have seven fields of these nine and would not be delivered, " +
+			"and a line with a virtual host in front shifts all of them; " +
+			"the empty pattern delivers every line, and shipperd makes the same fields from groups[].columns"},
+		{Name: "sshd", Advice: "of 2,000 real sshd lines this pattern delivers 1,602 and has the attacker's address in srcIp in none; " +
+			"the empty pattern delivers every line, and shipperd finds the address in the message"},
 		{Name: "cloudtrail"},
-		{
-			Name:    "vpcflow",
-			Pattern: `[version, account_id, interface_id, srcaddr, dstaddr, srcport, dstport, protocol, packets, bytes, start, end, action, log_status]`,
-		},
+		{Name: "vpcflow"},
 		{Name: "empty"},
 	}
+	for _, entry := range format.Table() {
+		for i := range presets {
+			if presets[i].Name == entry.Name {
+				presets[i].Pattern = entry.Columns
+			}
+		}
+	}
+	return presets
 }
 
 // FindPreset returns the preset of that name.
 func FindPreset(name string) (Preset, bool) {
-	i := slices.IndexFunc(Presets(), func(p Preset) bool { return p.Name == name })
+	presets := Presets()
+	i := slices.IndexFunc(presets, func(p Preset) bool { return p.Name == name })
 	if i < 0 {
 		return Preset{}, false
 	}
-	return Presets()[i], true
+	return presets[i], true
 }
 
 // advice returns what a person should know before the plan is applied.

@@ -14,6 +14,8 @@ import (
 	kinesistypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
 
 func ignore(Row) {}
@@ -286,6 +288,12 @@ func TestPlanAdvisesTheEmptyPatternForWebAndSSHLogs(t *testing.T) {
 				t.Errorf("%s: got advice %q, want one with %q", p.Name, advice, want[p.Name])
 			}
 		})
+	}
+	for name, fields := range map[string]int{"apache": 9, "sshd": 12, "cloudtrail": 0, "vpcflow": 14, "empty": 0} {
+		p, err := pattern.Parse(preset(t, name))
+		if err != nil || len(p.Names()) != fields {
+			t.Errorf("%s: got the pattern %q and %v, want one of %d fields", name, preset(t, name), err, fields)
+		}
 	}
 	if _, ok := FindPreset("nginx"); ok {
 		t.Error("found a preset nginx, want none")
