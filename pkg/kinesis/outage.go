@@ -119,7 +119,10 @@ type retrier struct {
 // failed notes a failure and returns how long to wait before the next call.
 func (r *retrier) failed(failure *callError) time.Duration {
 	joins := r.failing != failure.reason
-	if joins {
+	switch {
+	case joins && failure.reason == expired:
+		r.recovered() // it is an answer, after a time without any
+	case joins:
 		r.left(false)
 	}
 	r.outages.join(failure, joins)

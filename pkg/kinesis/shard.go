@@ -32,8 +32,9 @@ type reader struct {
 
 	iterator *string             // nil: to be opened
 	at       checkpoint.Position // where to open: the last record read, or what the store had
-	gapFrom  *time.Time          // set while records since then may be lost; the first one read ends the gap
-	children []types.ChildShard  // of a closed shard, from its last reply
+	gap      bool                // records since gapFrom may be lost; the first one read ends the gap
+	gapFrom  time.Time
+	children []types.ChildShard // of a closed shard, from its last reply
 }
 
 func newReader(r *run, id string, at checkpoint.Position) *reader {
@@ -195,7 +196,7 @@ func (r *reader) deliver(records []types.Record) error {
 		out.Data = in.Data
 		_, out.Charged = sizes(records[i : i+1])
 		r.at = checkpoint.Position{Kind: checkpoint.AfterSequence, Sequence: out.Sequence, Arrival: out.Arrival}
-		if r.gapFrom != nil {
+		if r.gap {
 			r.endGap(out.Arrival)
 		}
 		*in = types.Record{} // the pipeline's now: it must not stay in memory while a later record waits
@@ -257,19 +258,18 @@ func (r *reader) trimmed(ctx context.Context) error {
 
 // beginGap notes that records after the reader's position may be lost.
 func (r *reader) beginGap() {
-	if r.gapFrom == nil {
-		r.gapFrom = &r.at.Arrival
+	if !r.gap {
+		r.gap, r.gapFrom = true, r.at.Arrival
 		r.metrics.gaps.Inc()
 	}
 }
 
 // endGap names the time range that may be lost; to is zero where nothing is left to say.
 func (r *reader) endGap(to time.Time) {
-	from := *r.gapFrom
-	r.gapFrom = nil
-	r.metrics.lost(from, to)
+	r.gap = false
+	r.metrics.lost(r.gapFrom, to)
 	r.log.Warn("records may be lost: the stream has dropped those after the last position",
-		zap.Time("from", from), zap.Time("to", to))
+		zap.Time("from", r.gapFrom), zap.Time("to", to))
 }
 
 // closed says whether the shard has ended, after a reply without a next iterator.
@@ -290,7 +290,7 @@ func (r *reader) closed(ctx context.Context) (ended bool, err error) {
 // finish puts the sentinel behind the shard's last record, waits until its end is
 // stored, and reports it, so that its children may start.
 func (r *reader) finish(ctx context.Context) error {
-	if r.gapFrom != nil {
+	if r.gap {
 		r.endGap(time.Time{})
 	}
 	stored := make(chan struct{})
