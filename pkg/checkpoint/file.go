@@ -65,11 +65,7 @@ type File struct {
 // OpenFile locks the file, waiting for another process that has it, and reads it.
 // Nothing is written before the first Save: a file that cannot be understood, or
 // that belongs to another stream, stays as it is.
-func OpenFile(ctx context.Context, c Config, id Identity, log *zap.Logger, reg prometheus.Registerer) (*File, error) {
-	return openFile(ctx, disk.OS{}, c, id, log, reg)
-}
-
-func openFile(ctx context.Context, fsys disk.FS, c Config, id Identity, log *zap.Logger, reg prometheus.Registerer) (*File, error) {
+func OpenFile(ctx context.Context, fsys disk.FS, c Config, id Identity, log *zap.Logger, reg prometheus.Registerer) (*File, error) {
 	if err := fsys.MkdirAll(filepath.Dir(c.File), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the checkpoint file: %w", err)
 	}

@@ -37,7 +37,7 @@ func after(sequence string) Position {
 func open(t *testing.T, fsys *disktest.FS, id Identity) (*File, *observer.ObservedLogs, error) {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
-	f, err := openFile(t.Context(), fsys, Config{File: fileName}, id, zap.New(core), prometheus.NewRegistry())
+	f, err := OpenFile(t.Context(), fsys, Config{File: fileName}, id, zap.New(core), prometheus.NewRegistry())
 	return f, logs, err
 }
 
@@ -194,7 +194,7 @@ func TestWaitingForTheLockEndsWithTheContext(t *testing.T) {
 		mustOpen(t, fsys, testStream)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		_, err := openFile(ctx, fsys, Config{File: fileName}, testStream, zap.NewNop(), prometheus.NewRegistry())
+		_, err := OpenFile(ctx, fsys, Config{File: fileName}, testStream, zap.NewNop(), prometheus.NewRegistry())
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got error %v, want the deadline", err)
 		}

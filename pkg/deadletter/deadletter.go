@@ -56,11 +56,7 @@ var errFull = errors.New("the dead letters have reached dead_letters.max_size; r
 
 // Open opens the folder of c for writing. It waits for another process that has
 // it, cuts a line that was torn by a crash, and counts what is there.
-func Open(ctx context.Context, c Config, log *zap.Logger, reg prometheus.Registerer) (*Store, error) {
-	return open(ctx, disk.OS{}, c, log, reg)
-}
-
-func open(ctx context.Context, fsys disk.FS, c Config, log *zap.Logger, reg prometheus.Registerer) (*Store, error) {
+func Open(ctx context.Context, fsys disk.FS, c Config, log *zap.Logger, reg prometheus.Registerer) (*Store, error) {
 	f := folder{fsys: fsys, dir: c.Dir}
 	if err := fsys.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of dead letters: %w", err)

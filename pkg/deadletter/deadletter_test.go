@@ -55,7 +55,7 @@ func mustOpen(t *testing.T, fsys disk.FS, c Config) opened {
 	t.Helper()
 	core, logs := observer.New(zap.InfoLevel)
 	reg := prometheus.NewRegistry()
-	s, err := open(t.Context(), fsys, c, zap.New(core), reg)
+	s, err := Open(t.Context(), fsys, c, zap.New(core), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
