@@ -115,6 +115,7 @@ const encodedPerInflated = 4
 func (d *Decoder) Decode(r *record.Record) error {
 	r.Text, r.Events, r.Control = r.Text[:0], r.Events[:0], 0
 	d.inflated = 0
+	d.shed()
 	text, err := d.inflater.Inflate(r.Data)
 	if err != nil {
 		return err
@@ -134,6 +135,22 @@ func (d *Decoder) Decode(r *record.Record) error {
 		}
 	}
 	return nil
+}
+
+// keepBuffer is the largest buffer of one event that a worker keeps: CloudWatch
+// takes events of up to 1 MiB.
+const keepBuffer = 1 << 20
+
+// shed lets the buffers go that a rare giant has left.
+func (d *Decoder) shed() {
+	for _, buffer := range []*[]byte{
+		&d.objects.copies, &d.objects.names, &d.value, &d.foreign, &d.account, &d.region,
+		&d.owner, &d.group, &d.stream, &d.origin,
+	} {
+		if cap(*buffer) > keepBuffer {
+			*buffer = nil
+		}
+	}
 }
 
 // Inflated returns the bytes that the record decoded last inflated to.

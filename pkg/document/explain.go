@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/shipperd/shipperd/pkg/cloudwatch"
@@ -70,13 +71,21 @@ func (d *Documents) Explain(line Line) (Explanation, error) {
 	return x, nil
 }
 
-// readAs makes the route of a log group read format.
+// readAs makes the route of a log group read format, with the group's own flow fields.
 func (d *Decoder) readAs(group, name string) error {
 	entry, ok := entryOf(name)
 	if !ok {
-		return fmt.Errorf("format %q is not known", name)
+		return fmt.Errorf("format %q is not known; choose one of %s", name, strings.Join(formatNames(), ", "))
 	}
-	r, err := d.newReader(entry, nil)
-	d.routeOf([]byte(group)).reader = r
-	return err
+	route := d.routeOf([]byte(group))
+	var flowFields []string
+	if route.group > 0 && name == formatVPCFlow {
+		flowFields = d.documents.config.Groups[route.group-1].FlowFields
+	}
+	r, err := d.newReader(entry, flowFields)
+	if err != nil {
+		return err
+	}
+	route.reader = r
+	return nil
 }

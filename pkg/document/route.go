@@ -17,7 +17,6 @@ type reader struct {
 // route says what happens to the events of one log group. It belongs to one worker.
 type route struct {
 	group   uint16 // place in Config.GroupNames
-	label   string // groups[0], for explanations
 	indices *indices
 	drop    []*pattern.Pattern
 	columns *columns // of the group's pattern; nil: the format's
