@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/deadletter"
+	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/pkg/disk"
+	"github.com/shipperd/shipperd/pkg/document"
+	"github.com/shipperd/shipperd/pkg/elastic"
+	"github.com/shipperd/shipperd/pkg/enrich"
+	"github.com/shipperd/shipperd/pkg/kinesis"
+	"github.com/shipperd/shipperd/pkg/kinesis/kinesisfake"
+	"github.com/shipperd/shipperd/pkg/logging"
+	"github.com/shipperd/shipperd/pkg/pipeline"
+	"github.com/shipperd/shipperd/pkg/progress"
+	"github.com/shipperd/shipperd/pkg/record"
+)
+
+// demoOptions are the flags of demo.
+type demoOptions struct {
+	events        int
+	seed          uint64
+	out           string
+	elasticsearch string
+}
+
+const (
+	demoStream = "shipperd-demo"
+	demoShards = 4
+	// demoRegion and demoKey are what the SDK wants of anybody; the endpoint in
+	// this process looks at neither.
+	demoRegion = "us-west-2"
+	demoKey    = "demo"
+)
+
+func newDemoCommand() *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run the whole pipeline on a synthetic site under attack, with nothing else installed",
+		Long: `demo starts a Kinesis endpoint in this process, puts the logs of a synthetic site
+that is being attacked on a stream, as CloudWatch Logs does, and carries them through
+the real pipeline: into NDJSON files, one line a document, or into an Elasticsearch.
+It ends when all events have arrived. The same seed makes the same events.`,
+		Example: `  shipperd demo
+  shipperd demo --events 1000000 --out documents
+  shipperd demo --elasticsearch http://127.0.0.1:9200`,
+		GroupID: groupMain,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDemo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&o.events, "events", 20_000, "number of log events")
+	flags.Uint64Var(&o.seed, "seed", 1, "seed of the site")
+	flags.StringVar(&o.out, "out", "demo-out", "folder for the documents, one file an index")
+	flags.StringVar(&o.elasticsearch, "elasticsearch", "", "URL of an Elasticsearch or OpenSearch to index into, instead of files")
+	cmd.MarkFlagsMutuallyExclusive("out", "elasticsearch")
+	return cmd
+}
+
+func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err error) {
+	if o.events < 1 {
+		return usageError{fmt.Errorf("--events: %d is too few; write 1 or more", o.events)}
+	}
+	endpoint, stopEndpoint, err := serveKinesis(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopEndpoint()) }()
+	state, err := os.MkdirTemp("", "shipperd-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(state)
+
+	summary := demo.NewSummary()
+	ctx, finish := context.WithCancel(ctx)
+	defer finish()
+	pipe, client, err := newDemoPipeline(ctx, o, endpoint, state, summary, stderr)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.Go(func() error {
+		defer finish()
+		return pipe.Run(ctx)
+	})
+	group.Go(func() error {
+		err := demo.Load(ctx, func(ctx context.Context, key string, data []byte) error {
+			_, err := client.PutRecord(ctx, &sdk.PutRecordInput{StreamName: new(demoStream), PartitionKey: &key, Data: data})
+			return err
+		}, demo.Options{Events: o.events, Seed: o.seed, Start: time.Now().Add(-time.Duration(o.events) * demo.Step)})
+		if err != nil {
+			finish()
+			return fmt.Errorf("put the site's events: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		defer finish()
+		showProgress(ctx, summary, o.events, stderr)
+		return nil
+	})
+	err = group.Wait()
+	if _, printErr := summary.WriteTo(stdout); printErr != nil {
+		return errors.Join(err, printErr)
+	}
+	if got := summary.Documents(); err == nil && got != o.events {
+		err = fmt.Errorf("%d of %d events became documents", got, o.events)
+	}
+	if err == nil && o.elasticsearch == "" {
+		_, err = fmt.Fprintf(stdout, "\nThe documents are in %s, one file an index.\n", o.out)
+	}
+	return err
+}
+
+// showProgress waits until all events are there or ctx ends. On a terminal it
+// rewrites one line meanwhile.
+func showProgress(ctx context.Context, summary *demo.Summary, events int, w io.Writer) {
+	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		w = io.Discard
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		done := summary.Documents()
+		fmt.Fprintf(w, "\r%d of %d events indexed", done, events)
+		if done >= events {
+			fmt.Fprintln(w)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			fmt.Fprintln(w)
+			return
+		}
+	}
+}
+
+// serveKinesis serves a stream on a free port of the loopback interface.
+func serveKinesis(ctx context.Context) (url string, stop func() error, err error) {
+	service := &kinesisfake.Service{}
+	service.Create(demoStream, demoShards)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, fmt.Errorf("serve Kinesis on the loopback interface: %w", err)
+	}
+	server := &http.Server{Handler: service, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	return "http://" + listener.Addr().String(), func() error {
+		err := server.Close()
+		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+		return err
+	}, nil
+}
+
+// newDemoPipeline puts the daemon's own parts together around the endpoint.
+func newDemoPipeline(ctx context.Context, o demoOptions, endpoint, state string, summary *demo.Summary, stderr io.Writer) (*pipeline.Pipeline, *sdk.Client, error) {
+	registry, monitor := prometheus.NewRegistry(), &progress.Monitor{}
+	log, _ := logging.New(logging.Config{Level: "warn", Format: "console"}, stderr)
+	settings := pipeline.DefaultConfig()
+	budget, records := pipeline.NewBudget(int64(settings.Memory)), &record.Pool{}
+
+	source := kinesis.DefaultConfig()
+	source.Stream = demoStream
+	source.Limits.Idle = 100 * time.Millisecond // a demonstration is not to wait a second for its last records
+	client := sdk.New(sdk.Options{
+		Region: demoRegion, BaseEndpoint: &endpoint, Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider(demoKey, demoKey, ""),
+	})
+	stream, err := kinesis.Open(ctx, client, source, monitor, log, registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := checkpoint.OpenFile(ctx, disk.OS{}, checkpoint.Config{File: filepath.Join(state, "checkpoint.json")},
+		checkpoint.Identity{ARN: stream.ARN, Created: stream.Created}, log, registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	letters := deadletter.DefaultConfig()
+	letters.Dir = filepath.Join(state, "dead-letters")
+	dead, err := deadletter.Open(ctx, disk.OS{}, letters, log, registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	enricher, err := enrich.New(enrich.DefaultConfig(), log, registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	documents, err := document.New(document.DefaultConfig(), document.Options{Enrich: enricher})
+	if err != nil {
+		return nil, nil, err
+	}
+	sink, err := newDemoSink(ctx, o, elastic.Deps{
+		Letters: dead, Progress: monitor, Draining: ctx.Done(), Log: log, Registerer: registry,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return pipeline.New(settings, pipeline.Deps{
+		Source:      kinesis.NewSource(stream, store, budget, records),
+		NewDecoder:  func() pipeline.Decoder { return documents.NewDecoder() },
+		Sink:        summary.Watch(sink),
+		DeadLetters: dead,
+		Store:       store,
+		Budget:      budget,
+		Records:     records,
+		Progress:    monitor,
+		Workers:     runtime.GOMAXPROCS(0),
+		Stream:      demoStream,
+		Groups:      document.DefaultConfig().GroupNames(),
+		Log:         log,
+		Registerer:  registry,
+	}), client, nil
+}
+
+// newDemoSink returns the files' sink, or that of an Elasticsearch.
+func newDemoSink(ctx context.Context, o demoOptions, deps elastic.Deps) (pipeline.Sink, error) {
+	if o.elasticsearch == "" {
+		return demo.NewFiles(o.out)
+	}
+	config := elastic.DefaultConfig()
+	config.Endpoints = []string{o.elasticsearch}
+	return elastic.New(ctx, config, deps)
+}

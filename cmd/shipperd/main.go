@@ -1,0 +1,101 @@
+// Command shipperd carries CloudWatch Logs from a Kinesis stream into
+// Elasticsearch. This package puts the parts together and is the only one that
+// exits; the parts are in pkg.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/pipeline"
+)
+
+// The exit codes, which service managers and scripts rely on.
+const (
+	exitDone      = 0
+	exitFailed    = 1
+	exitUsage     = 2
+	exitUnsettled = 75 // EX_TEMPFAIL: the drain ended with unacknowledged work; run again
+	exitConfig    = 78 // EX_CONFIG: no restart helps
+)
+
+func main() {
+	os.Exit(execute(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// execute runs one command line and returns its exit code.
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintf(stderr, "shipperd: %v\n", err)
+	}
+	return exitCode(err)
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exitCode is the one place that turns an error into an exit code.
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	case errors.Is(err, pipeline.ErrUnsettled):
+		return exitUnsettled
+	case errors.Is(err, config.ErrInvalid):
+		return exitConfig
+	}
+	return exitFailed
+}
+
+// groupMain is the group that help shows the commands in.
+const groupMain = "main"
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "shipperd",
+		Short: "Carry CloudWatch Logs from Kinesis into Elasticsearch, each event once",
+		Long: `shipperd reads the shards of a Kinesis data stream that CloudWatch Logs
+subscription filters write to, turns every log event into a typed document and
+indexes it into Elasticsearch 7, Amazon Elasticsearch Service or OpenSearch.`,
+		Example: `  shipperd demo                                    see it work, with nothing else installed
+  shipperd run --config /etc/shipperd/shipperd.yaml   the daemon`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; %q shows the flags", err, cmd.CommandPath()+" --help")}
+	})
+	root.AddGroup(&cobra.Group{ID: groupMain, Title: "Commands:"})
+	root.AddCommand(newRunCommand(), newDemoCommand(), newVersionCommand())
+	return root
+}
+
+// noArgs refuses arguments, with the nearest command where one was mistyped.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command or argument %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %q?", err, near[0])
+	}
+	return usageError{err}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/pipeline"
+)
+
+// command runs one command line in this process.
+func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = execute(t.Context(), args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestWrongCommandLinesAreUsageErrors(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"rum"}, `did you mean "run"?`},
+		{[]string{"run", "--confg", "x"}, "--confg"},
+		{[]string{"version", "please"}, `"please"`},
+		{[]string{"demo", "--events", "0"}, "--events"},
+		{[]string{"demo", "--events", "many"}, "--events"},
+	} {
+		code, _, stderr := command(t, tt.args...)
+		if code != exitUsage || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%q: got exit %d and %q, want %d and %s", tt.args, code, stderr, exitUsage, tt.want)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for want, err := range map[int]error{
+		exitDone:      nil,
+		exitFailed:    errors.New("broken"),
+		exitUsage:     usageError{errors.New("what?")},
+		exitUnsettled: fmt.Errorf("drain: %w", pipeline.ErrUnsettled),
+		exitConfig:    fmt.Errorf("load: %w", config.ErrInvalid),
+	} {
+		if got := exitCode(err); got != want {
+			t.Errorf("%v: got exit %d, want %d", err, got, want)
+		}
+	}
+}
+
+func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
+	code, stdout, _ := command(t, "version")
+	for _, want := range []string{"shipperd " + version, "commit", "go1."} {
+		if code != exitDone || !strings.Contains(stdout, want) {
+			t.Errorf("got exit %d and %q, want %q in it", code, stdout, want)
+		}
+	}
+}
+
+func TestDemoDeliversEveryEventOnce(t *testing.T) {
+	dir := t.TempDir()
+	code, stdout, stderr := command(t, "demo", "--events", "3000", "--seed", "7", "--out", dir)
+	if code != exitDone {
+		t.Fatalf("got exit %d: %s", code, stderr)
+	}
+	for _, want := range []string{"3000 documents", "0 duplicates", "AccessLogGroup", "SSHLogGroup", "CloudTrailLogGroup", "VPCFlowLogGroup"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("got the summary %q, want %q in it", stdout, want)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "cwl-*.ndjson"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += bytes.Count(text, []byte("\n"))
+	}
+	if lines != 3000 {
+		t.Errorf("got %d lines in %v, want 3000", lines, files)
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker for releases; a build from a checkout says devel.
+var version = "devel"
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version, commit, Go version and platform",
+		GroupID: groupMain,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b := build()
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "shipperd %s, commit %s, %s, %s/%s\n", b.version, b.commit, b.goVersion, runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// buildInfo says what this binary was made from.
+type buildInfo struct{ version, commit, goVersion string }
+
+func build() buildInfo {
+	b := buildInfo{version: version, commit: "unknown", goVersion: runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			b.commit = s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return b
+}
