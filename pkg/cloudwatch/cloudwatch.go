@@ -71,9 +71,7 @@ func (f *Inflater) inflate(data []byte) ([]byte, error) {
 		if len(f.buf) == cap(f.buf) {
 			f.buf = slices.Grow(f.buf, len(f.buf))
 		}
-		// One byte beyond max is enough to know.
-		room := f.buf[len(f.buf):min(int64(cap(f.buf)), f.max+1)]
-		n, err := f.gzip.Read(room)
+		n, err := f.gzip.Read(f.buf[len(f.buf):cap(f.buf)])
 		f.buf = f.buf[:len(f.buf)+n]
 		if err == io.EOF {
 			return f.buf, nil

@@ -364,6 +364,23 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+func TestHalvesOfSurrogatePairsAreNotPassedOn(t *testing.T) {
+	text := strings.NewReplacer("ID", `\ud83d`, "MESSAGE", `{\"\\ud83d\":\"\\ude00\",\"x\":\"\\ud83d\\ude00\ud83d\"}`, "GROUP", `\ude00`).Replace(
+		`{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"GROUP","logStream":"s","logEvents":[{"id":"ID","timestamp":1,"message":"MESSAGE"}]}`)
+	r := decode(t, testDocuments(t, nil).NewDecoder(), text)
+	doc := only(t, r)
+	for name, want := range map[string]string{"@id": "\ufffd", "@log_group": "\ufffd", "\ufffd": "\ufffd", "x": "😀\ufffd", "@message": `{"\ud83d":"\ude00","x":"\ud83d\ude00` + "\ufffd\"}"} {
+		if doc[name] != want {
+			t.Errorf("%s: got %q, want %q", name, doc[name], want)
+		}
+	}
+	for i, c := range r.Text {
+		if c == '\\' && r.Text[i+1] == 'u' && r.Text[i+2] == 'd' && r.Text[i-1] != '\\' {
+			t.Errorf("got the escape of a surrogate in %s", r.Text)
+		}
+	}
+}
+
 func TestNamesOfMegabytesDoNotMultiply(t *testing.T) {
 	d := testDocuments(t, func(c *Config) { c.MaxInflated = 1 << 20 }).NewDecoder()
 	events := make([]testEvent, 1000)
