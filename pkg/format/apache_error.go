@@ -132,13 +132,13 @@ func (l *errorLine) addTo(f *Fields) {
 }
 
 // splitPort cuts the port off the client. Version 2.4, which has modules, writes
-// one behind a last colon, after IPv6 too; 2.2 writes none.
+// one behind the last colon of an IPv6 address too; 2.2 does not.
 func (l *errorLine) splitPort(f *Fields) (client, port []byte) {
 	if inside, rest, ok := cutBracket(l.client); ok {
 		return inside, bytes.TrimPrefix(rest, []byte(":"))
 	}
 	colon := bytes.LastIndexByte(l.client, ':')
-	if colon < 0 || l.module == nil {
+	if colon < 0 || l.module == nil && bytes.Count(l.client, []byte(":")) > 1 {
 		return l.client, nil
 	}
 	client, port = l.client[:colon], l.client[colon+1:]
