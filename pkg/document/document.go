@@ -63,6 +63,7 @@ type Decoder struct {
 	readers   []*reader // by default options, in the order of format.Table
 	fallback  *reader   // of what no reader takes for its own
 	routes    []route
+	routed    map[string]*route // by log group
 	typed     *format.Fields
 	objects   objects
 	time      stamp
@@ -89,6 +90,7 @@ func (d *Documents) newDecoder() (*Decoder, error) {
 		inflater:  cloudwatch.NewInflater(int64(d.config.MaxInflated)),
 		typed:     format.NewFields(d.options.Enrich),
 		objects:   objects{table: d.kinds, mendNames: !lambda},
+		routed:    map[string]*route{},
 	}
 	for _, entry := range format.Table() {
 		r, err := decoder.newReader(entry, nil)

@@ -435,6 +435,32 @@ func TestGroupsChooseByFirstMatch(t *testing.T) {
 	}
 }
 
+func TestRoutesDoNotAccumulate(t *testing.T) {
+	d := testDocuments(t, nil).NewDecoder()
+	for i := range keepGroups + 10 {
+		d.routeOf(fmt.Append(nil, "group", i))
+	}
+	d.routeOf(bytes.Repeat([]byte("g"), maxGroupName+1))
+	if got := len(d.routed); got != 10 {
+		t.Errorf("got %d groups, want the last 10", got)
+	}
+}
+
+func TestStreamsChooseTheFormatBeforeTheContent(t *testing.T) {
+	d := testDocuments(t, func(c *Config) { c.Groups = []Group{{Name: "own", Match: "own", Format: "text"}} }).NewDecoder()
+	for _, tt := range []struct{ group, stream, want string }{
+		{"g", "eni-0a1b2c-all", "vpcflow"}, {"g", "123456789012_CloudTrail_eu-west-1", "cloudtrail"}, {"g", "i-0abc", ""}, {"own", "eni-0a1b2c-all", "text"},
+	} {
+		got := ""
+		if r := d.readerOf(d.routeOf([]byte(tt.group)), []byte(tt.stream)); r != nil {
+			got = r.Name
+		}
+		if got != tt.want {
+			t.Errorf("%s, %s: got %q, want %q", tt.group, tt.stream, got, tt.want)
+		}
+	}
+}
+
 func TestGlob(t *testing.T) {
 	for _, tt := range []struct {
 		pattern, name string
@@ -445,7 +471,7 @@ func TestGlob(t *testing.T) {
 		{"a*b*c", "axc", false}, {"*aba", "ababa", true}, {"a*a", "a", false}, {"**", "x", true}, {"*_CloudTrail_*", "1_CloudTrail_eu", true},
 		{"*ab*ab", "abab", true}, {"*ab*ab", "xab", false},
 	} {
-		if got := glob(tt.pattern, []byte(tt.name)); got != tt.want {
+		if got := glob(tt.pattern, tt.name); got != tt.want {
 			t.Errorf("glob(%q, %q): got %v, want %v", tt.pattern, tt.name, got, tt.want)
 		}
 	}

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/shipperd/shipperd/pkg/format"
@@ -66,15 +67,34 @@ func (d *Decoder) newReader(entry format.Entry, flowFields []string) (*reader, e
 	return &reader{Entry: entry, format: f, columns: c}, nil
 }
 
+// A worker remembers the routes of so many log groups, which is far more than
+// subscriptions name and far less than an attacker could, if their names are no
+// longer than CloudWatch's are: 5 MB at most.
+const (
+	keepGroups   = 10_000
+	maxGroupName = 512
+)
+
 // routeOf returns the route of a log group: that of the first group whose glob
-// matches. It is asked once for each payload, which has one log group.
+// matches.
 func (d *Decoder) routeOf(group []byte) *route {
+	if r, ok := d.routed[string(group)]; ok {
+		return r
+	}
+	r := &d.routes[0]
 	for i, g := range d.documents.config.Groups {
-		if glob(g.Match, group) {
-			return &d.routes[i+1]
+		if glob(g.Match, string(group)) {
+			r = &d.routes[i+1]
+			break
 		}
 	}
-	return &d.routes[0]
+	if len(group) <= maxGroupName {
+		if len(d.routed) >= keepGroups {
+			clear(d.routed)
+		}
+		d.routed[string(group)] = r
+	}
+	return r
 }
 
 // readerOf returns the reader of a payload, by its log group's configuration or by
@@ -84,9 +104,9 @@ func (d *Decoder) readerOf(r *route, stream []byte) *reader {
 	switch {
 	case r.reader != nil:
 		return r.reader
-	case glob("eni-*", stream):
+	case bytes.HasPrefix(stream, []byte("eni-")):
 		return d.readerNamed(formatVPCFlow)
-	case glob("*_CloudTrail_*", stream):
+	case bytes.Contains(stream, []byte("_CloudTrail_")):
 		return d.readerNamed(formatCloudTrail)
 	}
 	return nil
@@ -114,10 +134,9 @@ func (d *Decoder) sniff(text []byte) *reader {
 
 // glob says whether name matches pattern, in which * stands for anything, also
 // for nothing. It takes the leftmost match of each part, which is enough.
-func glob(pattern string, name []byte) bool {
-	rest := string(name)
+func glob(pattern, name string) bool {
 	first, pattern, more := strings.Cut(pattern, "*")
-	rest, ok := strings.CutPrefix(rest, first)
+	rest, ok := strings.CutPrefix(name, first)
 	if !ok {
 		return false
 	}

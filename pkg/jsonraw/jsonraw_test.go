@@ -190,8 +190,9 @@ func FuzzAppendString(f *testing.F) {
 	f.Fuzz(checkAppendString)
 }
 
+// benchmarkMessage is a message as CloudTrail's are: a quote at every tenth byte.
 func benchmarkMessage() []byte {
-	line := `127.0.0.1 - - [10/Oct/2000:13:55:36 -0700] "GET /apache_pb.gif HTTP/1.0" 200 2326 "http://www.example.com/start.html" "Mozilla/4.08 [en] (Win98; I ;Nav)"`
+	line := strings.Repeat(`{"eventSource":"ssm.amazonaws.com","eventName":"SendCommand","awsRegion":"us-east-1","sourceIPAddress":"203.0.113.9"},`, 10)
 	return AppendString(nil, []byte(line))
 }
 
