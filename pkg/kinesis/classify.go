@@ -46,7 +46,7 @@ var errMalformed = errors.New("malformed reply")
 // refusals are error codes about credentials, which come from the signing front
 // of every AWS service and have no Go types.
 var refusals = map[string]bool{
-	"AccessDenied": true, "NotAuthorized": true, "OptInRequired": true,
+	"AccessDenied": true, "AccessDeniedException": true, "NotAuthorized": true, "OptInRequired": true,
 	"UnrecognizedClientException": true, "InvalidClientTokenId": true, "MissingAuthenticationToken": true,
 	"MissingAuthenticationTokenException": true, "IncompleteSignature": true, "IncompleteSignatureException": true,
 	"InvalidSignatureException": true, "SignatureDoesNotMatch": true, "ExpiredToken": true, "ExpiredTokenException": true,
