@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,10 +20,8 @@ import (
 
 	"github.com/shipperd/shipperd/pkg/kinesis"
 	"github.com/shipperd/shipperd/pkg/kinesis/kinesisfake"
+	"github.com/shipperd/shipperd/test/servers"
 )
-
-// mockURL is the variable with the URL of a running kinesis-mock.
-const mockURL = "SHIPPERD_TEST_KINESIS"
 
 // service is what the conformance table calls; a Service and the SDK's client have it.
 type service interface {
@@ -270,11 +267,8 @@ func TestServiceConforms(t *testing.T) {
 		testConformance(t, newClient(t, serveHTTP(t, &kinesisfake.Service{})), newClient(t, serveHTTP(t, &kinesisfake.Service{Throttle: true})), false)
 	})
 	t.Run("kinesis-mock", func(t *testing.T) {
-		url := os.Getenv(mockURL)
-		if url == "" {
-			t.Skipf("%s is not set: the table was not compared with kinesis-mock", mockURL)
-		}
-		testConformance(t, newClient(t, url), newClient(t, url), true)
+		client := newClient(t, servers.Kinesis(t))
+		testConformance(t, client, client, true)
 	})
 }
 
