@@ -15,6 +15,8 @@ const (
 	// asks every 7.5 s on average, and is back half a minute after it at the latest.
 	firstBackoff = 250 * time.Millisecond
 	lastBackoff  = 15 * time.Second
+	// lastTries is over what the last tries are spread when the daemon drains.
+	lastTries = 10 * time.Millisecond
 )
 
 // batch is one Write. One goroutine uses it.
@@ -116,11 +118,12 @@ func (b *batch) sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-draining:
-		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-draining:
 	}
+	time.Sleep(b.jitter(lastTries)) // all batches wake now
+	return nil
 }
 
 // jitter returns a random duration below d, in nanoseconds, so that no two batches
@@ -202,15 +205,22 @@ func (b *batch) passing(u unit) unit {
 
 // hold makes units of docs, one for each index.
 func (b *batch) hold(docs []doc, last bool) {
-	first := len(b.units)
-	for _, d := range docs {
-		i := slices.IndexFunc(b.units[first:], func(u unit) bool { return u.index == d.index })
-		if i < 0 {
-			i = len(b.units) - first
-			b.units = append(b.units, unit{index: d.index, last: last})
-		}
-		b.units[first+i].docs = append(b.units[first+i].docs, d)
+	for i := range docs {
+		b.join(unit{docs: docs[i : i+1 : i+1], index: docs[i].index, last: last})
 	}
+}
+
+// join puts u back, with a unit that waits for the same if there is one: each probe
+// takes one document out of its unit, and they must not come to be as many requests.
+func (b *batch) join(u unit) {
+	for i := range b.units {
+		v := &b.units[i]
+		if v.index == u.index && v.last == u.last && v.due.Equal(u.due) && v.unknown == u.unknown && len(v.probes) == 0 {
+			v.docs = append(v.docs, u.docs...)
+			return
+		}
+	}
+	b.units = append(b.units, u)
 }
 
 // enter passes the gates of u, or none of them.
@@ -256,9 +266,9 @@ func (b *batch) cut(u unit, now time.Time) unit {
 	}
 	if n < len(u.docs) {
 		rest := u
-		rest.probes, rest.docs = nil, u.docs[n:]
+		rest.probes, rest.docs, rest.due = nil, u.docs[n:], time.Time{}
 		b.first(rest)
-		u.docs = u.docs[:n]
+		u.docs = u.docs[:n:n]
 	}
 	return u
 }

@@ -22,6 +22,7 @@ type endpoint struct {
 
 	// Guarded by endpoints.mu.
 	inFlight int
+	turn     int // of its last request
 	failures int // in a row
 	probeAt  time.Time
 	probing  bool
@@ -71,15 +72,14 @@ func (p *endpoints) pick(now time.Time, force bool) (*endpoint, time.Duration) {
 	var best *endpoint
 	wait := lastProbe
 	p.turn++
-	for i := range p.all {
-		e := p.all[(p.turn+i)%len(p.all)]
+	for _, e := range p.all {
 		if e.failures >= breakAfter && !force {
 			if e.probing || now.Before(e.probeAt) {
 				wait = min(wait, max(e.probeAt.Sub(now), firstProbe))
 				continue
 			}
 		}
-		if best == nil || e.inFlight < best.inFlight {
+		if best == nil || e.inFlight < best.inFlight || e.inFlight == best.inFlight && e.turn < best.turn {
 			best = e
 		}
 	}
@@ -87,6 +87,7 @@ func (p *endpoints) pick(now time.Time, force bool) (*endpoint, time.Duration) {
 		return nil, wait
 	}
 	best.inFlight++
+	best.turn = p.turn
 	best.probing = best.failures >= breakAfter
 	return best, 0
 }

@@ -53,8 +53,10 @@ func (b *batch) again(u unit, wait time.Duration, c class) error {
 		return fmt.Errorf("%w: %d documents, %v", errDraining, len(u.docs), c)
 	}
 	b.sink.metrics.retries[c].Inc()
-	u.due = time.Now().Add(wait)
-	b.units = append(b.units, u)
+	if u.due = (time.Time{}); wait > 0 {
+		u.due = time.Now().Add(wait)
+	}
+	b.join(u)
 	return nil
 }
 
@@ -64,7 +66,8 @@ func (b *batch) halve(u unit, wait time.Duration, c class) {
 	b.sink.metrics.retries[c].Inc()
 	u.due, u.unknown = time.Now().Add(wait), 0
 	left, right := u, u
-	left.docs, right.docs = u.docs[:len(u.docs)/2], u.docs[len(u.docs)/2:]
+	half := len(u.docs) / 2
+	left.docs, right.docs = u.docs[:half:half], u.docs[half:]
 	b.first(right)
 	b.first(left)
 }

@@ -24,7 +24,9 @@ const (
 
 // window bounds the requests in flight: additive increase, one per round trip
 // while the window is what holds requests back; multiplicative decrease, a half,
-// at most once per round trip. Places are given in the order they were asked for.
+// at most once per round trip. Places are given in the order they were asked for,
+// each with a delay of some nanoseconds: those that come free in one instant are not
+// taken in one, so that a simulation in fake time has one order of events.
 type window struct {
 	ceiling float64
 	size    prometheus.Gauge
@@ -34,7 +36,7 @@ type window struct {
 	limit    float64
 	inFlight int
 	shrunk   time.Time
-	waiters  []chan struct{} // closed when the place is given
+	waiters  []chan time.Duration
 }
 
 func newWindow(ceiling int, size, running prometheus.Gauge) *window {
@@ -53,11 +55,12 @@ func (w *window) acquire(ctx context.Context) error {
 		w.mu.Unlock()
 		return nil
 	}
-	given := make(chan struct{})
+	given := make(chan time.Duration, 1)
 	w.waiters = append(w.waiters, given)
 	w.mu.Unlock()
 	select {
-	case <-given:
+	case delay := <-given:
+		time.Sleep(delay)
 		return nil
 	case <-ctx.Done():
 	}
@@ -89,8 +92,8 @@ func (w *window) release(began time.Time, s signal) {
 }
 
 func (w *window) giveLocked() {
-	for len(w.waiters) > 0 && w.inFlight < int(w.limit) {
-		close(w.waiters[0])
+	for delay := time.Nanosecond; len(w.waiters) > 0 && w.inFlight < int(w.limit); delay++ {
+		w.waiters[0] <- delay
 		w.waiters = slices.Delete(w.waiters, 0, 1)
 		w.inFlight++
 	}

@@ -40,7 +40,9 @@ func (s *Server) serve(r *http.Request) (*reply, error) {
 	}
 	fault := Fault{}
 	if s.Script != nil {
+		s.script.Lock()
 		fault = s.Script(request)
+		s.script.Unlock()
 	}
 	if err := pause(r.Context(), fault.Delay); err != nil {
 		return nil, err
@@ -101,15 +103,15 @@ type replyBody struct {
 }
 
 func (b *replyBody) Read(p []byte) (int, error) {
-	if b.pace > 0 && len(p) > 1 {
-		p = p[:1]
+	if b.pace == 0 {
+		return b.next(p)
 	}
 	select {
 	case <-b.done:
 		return 0, errBroken
 	case <-time.After(b.pace):
+		return b.next(p[:min(len(p), 1)])
 	}
-	return b.next(p)
 }
 
 // Close implements io.Closer.

@@ -21,10 +21,10 @@ import (
 )
 
 // Server is the fake. Its zero value is an empty Elasticsearch 7.10.2. Set the
-// exported fields before use, or under a lock of your own inside Script.
+// exported fields before use.
 type Server struct {
 	// Script returns what goes wrong with a request, if it is set. It is called
-	// before the request has any effect, once a request, in the order of arrival.
+	// before the request has any effect, once a request, one call at a time.
 	Script func(*Request) Fault
 	// Early returns a status to answer bulk request number with, before its body has
 	// been read; 0 goes on. It is for real connections.
@@ -36,6 +36,8 @@ type Server struct {
 	Full bool
 	// Root is the answer to GET /.
 	Root string
+
+	script sync.Mutex // held while Script runs
 
 	mu      sync.Mutex
 	number  int
