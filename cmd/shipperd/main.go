@@ -37,7 +37,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
+	if err != nil && !errors.As(err, new(silent)) {
 		fmt.Fprintf(stderr, "shipperd: %v\n", err)
 	}
 	return exitCode(err)
@@ -63,8 +63,11 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// groupMain is the group that help shows the commands in.
-const groupMain = "main"
+// The groups that help shows commands in.
+const (
+	groupMain  = "main"
+	groupCheck = "check"
+)
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -85,8 +88,9 @@ indexes it into Elasticsearch 7, Amazon Elasticsearch Service or OpenSearch.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %q shows the flags", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddGroup(&cobra.Group{ID: groupMain, Title: "Commands:"})
-	root.AddCommand(newRunCommand(), newDemoCommand(), newVersionCommand())
+	root.AddGroup(&cobra.Group{ID: groupMain, Title: "Run:"}, &cobra.Group{ID: groupCheck, Title: "Check:"})
+	root.AddCommand(newRunCommand(), newDemoCommand(),
+		newValidateCommand(), newConfigCommand(), newParseCommand(), newHealthcheckCommand(), newVersionCommand())
 	return root
 }
 

@@ -15,7 +15,7 @@ func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version, commit, Go version and platform",
-		GroupID: groupMain,
+		GroupID: groupCheck,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := build()
