@@ -21,6 +21,7 @@ var hostile = []string{
 	`{"a":1,"a":2,"\u0061":3}`, `{"a":{"b":1,"b":2,"\u0062":{"c":1,"c":[{"d":1,"d":2}]}}}`,
 	`{"source":"x","user":"y","event":"z","http":1}`, `{"userIdentity":"x","eventName":{"a":1},"status":{"b":1}}`,
 	`{"source.ip":"x","source":{"ip":"y"},"ecs.version":1,"":2," ":3,".":4,"..":5,"a.":6,".a":7,"a..b":8,"_id":9,"_":10}`,
+	`{"_a.b":1,"_\u0061":2,"_a":3,"_a_b.c":{"d.e":1}}`, `{"@aws.account":"1"}`,
 	`{"x":{"source.ip":"y","":{"":1},"a.b":2}}`,
 	`{"fields":{"a":1},"fields.source":"x","fields_source":"y"}`,
 	`{"__proto__":{"x":1},"constructor":1,"_id":"x","_index":"y"}`,
@@ -54,6 +55,7 @@ var hostileExtracted = []string{
 	`{"source":"x","user":"{\"a\":1}","status":"abc","bytes":"-","destPort":"22","srcIp":"nobody","day":"007","host":"10","_id":"x"}`,
 	`{"x":"{\"a\":1}","$x":"y"}`, `{"a":1,"b":true,"c":null,"d":{"e":1.50},"f":[1],"g":""}`, `{"userIdentity":"x","readOnly":"true","requestParameters":"{}"}`,
 	`{"a":" 12 ","b":"\u00a05","c":"1e400","d":"5.","e":".5","f":"0b102","g":"0x","h":"0b` + strings.Repeat("1", 1025) + `","i":"0o17","j":"\ufeff1"}`,
+	`{"a":{"$b":{"$c":1}},"$d":[{"$e":"1"}]}`, `{"a":` + strings.Repeat(`{"a":`, 25) + "1" + strings.Repeat("}", 25) + `}`, manyKeys(maxKeys + 1),
 	`{"a.b":"1","":"2","$":"3","$$c":"4"}`, `{"x":"` + strings.Repeat(`{\"a\":`, 25) + "1" + strings.Repeat("}", 25) + `"}`,
 }
 

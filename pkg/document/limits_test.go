@@ -57,6 +57,16 @@ func TestThreat2JSONBombsKeepTheirMessage(t *testing.T) {
 	}
 }
 
+func TestExtractedBombsAreLeftOut(t *testing.T) {
+	d := testDocuments(t, nil).NewDecoder()
+	for _, bomb := range []string{manyKeys(maxKeys + 1), `{"a":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`} {
+		doc := only(t, decode(t, d, payload("g", "s", testEvent{id: "1", message: "x", extracted: bomb})))
+		if _, there := doc["a"]; there || !flagged(doc) || doc["@message"] != "x" {
+			t.Errorf("got %v, want the message and the flag", doc)
+		}
+	}
+}
+
 func TestEmbeddedBombsAreLeftOut(t *testing.T) {
 	d := testDocuments(t, nil).NewDecoder()
 	deep := strings.Repeat(`{"a":`, maxDepth) + "1" + strings.Repeat("}", maxDepth)

@@ -34,7 +34,7 @@ type member struct {
 type objects struct {
 	table      rootTable
 	mendNames  bool // those that an index refuses or splits; see mend
-	dropDollar bool // the $ with which some subscriptions write the names of fields
+	dropDollar bool // of the names that read sees: some subscriptions write it before their fields'
 	members    []member
 	copies     []byte // of values
 	names      []byte // texts of names that were written with escapes
@@ -69,12 +69,11 @@ func (o *objects) read(b []byte, i int) (end int) {
 			object.Took(jsonraw.Skip(b, start)) // the rest has to be valid JSON all the same
 			continue
 		}
-		m := member{name: object.Key, kind: o.table.kindOf(object.Key)}
-		if m.kind == Unknown && (object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key)) {
-			m.name, m.quoted = o.mend(object.Key)
-			m.kind = o.table.kindOf(m.name)
+		m := member{name: object.Key}
+		if object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key, o.dropDollar) {
+			m.name, m.quoted = o.mend(object.Key, o.dropDollar)
 		}
-		m.print = fingerprint(m.name)
+		m.kind, m.print = o.table.kindOf(m.name), fingerprint(m.name)
 		end := o.readValue(&m, b, start)
 		object.Took(end)
 		if end >= 0 {
@@ -131,8 +130,8 @@ func fingerprint(name []byte) uint64 {
 }
 
 // plain says whether a name without escapes can stay as it is.
-func (o *objects) plain(name []byte) bool {
-	if o.dropDollar && len(name) > 0 && name[0] == '$' {
+func (o *objects) plain(name []byte, dropDollar bool) bool {
+	if dropDollar && len(name) > 0 && name[0] == '$' {
 		return false
 	}
 	return !o.mendNames || len(name) > 0 && bytes.IndexByte(name, '.') < 0
@@ -141,10 +140,10 @@ func (o *objects) plain(name []byte) bool {
 // mend returns the text of a name, and the text as a JSON string. Dots become '_',
 // for an index takes them for a path, by which "source.ip" would lead into an object of
 // ours; so does the empty name, which it refuses.
-func (o *objects) mend(key []byte) (name, quoted []byte) {
+func (o *objects) mend(key []byte, dropDollar bool) (name, quoted []byte) {
 	start := len(o.names)
 	o.names = jsonraw.Unescape(o.names, key)
-	if o.dropDollar {
+	if dropDollar {
 		for start < len(o.names) && o.names[start] == '$' {
 			start++
 		}
@@ -240,9 +239,9 @@ func (o *objects) appendObject(dst, b []byte, i, depth int) (_ []byte, end int) 
 			o.tooComplex = true
 		}
 		name, start := object.Key, len(dst)
-		if object.KeyEscapes != jsonraw.Plain || !o.plain(name) {
+		if object.KeyEscapes != jsonraw.Plain || !o.plain(name, false) {
 			var quoted []byte
-			name, quoted = o.mend(name)
+			name, quoted = o.mend(name, false)
 			dst = append(dst, quoted...)
 		} else {
 			dst = append(append(append(dst, '"'), name...), '"')

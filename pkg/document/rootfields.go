@@ -36,6 +36,9 @@ func (d *Decoder) appendExtracted(dst, extracted []byte) (_ []byte, ok bool) {
 	d.objects.dropDollar = d.documents.config.Dialect != Lambda
 	d.objects.read(extracted, 0)
 	d.objects.dropDollar = false
+	if d.objects.tooComplex {
+		return dst, true
+	}
 	fields := 0
 	for i := range d.objects.members {
 		m := &d.objects.members[i]
