@@ -3,7 +3,6 @@ package kinesis
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 
@@ -43,13 +42,17 @@ func (r reason) pauses() bool { return r == notFound || r == denied || r == key 
 // errMalformed is wrapped by errors about replies that break the API's contract.
 var errMalformed = errors.New("malformed reply")
 
-// refusals are error codes about credentials, which come from the signing front
-// of every AWS service and have no Go types.
-var refusals = map[string]bool{
-	"AccessDenied": true, "AccessDeniedException": true, "NotAuthorized": true, "OptInRequired": true,
-	"UnrecognizedClientException": true, "InvalidClientTokenId": true, "MissingAuthenticationToken": true,
-	"MissingAuthenticationTokenException": true, "IncompleteSignature": true, "IncompleteSignatureException": true,
-	"InvalidSignatureException": true, "SignatureDoesNotMatch": true, "ExpiredToken": true, "ExpiredTokenException": true,
+// refusal says whether an error code is about credentials or permissions: those of
+// the signing front of every AWS service, which have no Go types.
+func refusal(code string) bool {
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "OptInRequired",
+		"UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken",
+		"MissingAuthenticationTokenException", "IncompleteSignature", "IncompleteSignatureException",
+		"InvalidSignatureException", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException":
+		return true
+	}
+	return false
 }
 
 // classify returns what err, of any call, means.
@@ -60,20 +63,18 @@ func classify(err error) reason {
 	if r := classifyType(err); r != other {
 		return r
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if _, ok := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; ok {
 			return throttled // codes of the front, such as ThrottlingException
 		}
-		if refusals[api.ErrorCode()] {
+		if refusal(api.ErrorCode()) {
 			return denied
 		}
 		if api.ErrorFault() == smithy.FaultServer {
 			return server
 		}
 	}
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) {
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		switch code := response.HTTPStatusCode(); {
 		case code >= http.StatusInternalServerError:
 			return server // also what a proxy or load balancer says, as HTML
@@ -111,26 +112,22 @@ func classifyType(err error) reason {
 
 // classifyTransport knows the ways of getting no reply, or half of one.
 func classifyTransport(err error) reason {
-	var (
-		netErr   net.Error
-		sendErr  *smithyhttp.RequestSendError
-		parseErr *smithy.DeserializationError
-	)
+	socket, ok := errors.AsType[net.Error](err)
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), ok && socket.Timeout():
 		return timeout
 	case errors.Is(err, errMalformed):
 		return malformed
-	case errors.As(err, &netErr), errors.As(err, &sendErr), // refused, reset, no such host
-		errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &parseErr): // a body that was cut off
+	case ok, is[*smithyhttp.RequestSendError](err), // refused, reset, no such host
+		is[*smithy.DeserializationError](err): // most often a body that was cut off
 		return network
 	}
 	return other // such as credentials that cannot be fetched
 }
 
 func is[E error](err error) bool {
-	var e E
-	return errors.As(err, &e)
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 // advice says in one sentence what a person has to do, for reasons that pause.

@@ -56,7 +56,7 @@ func TestErrorsAreClassifiedTheSameWithAndWithoutHTTP(t *testing.T) {
 			service := &kinesisfake.Service{Hook: func(context.Context, kinesisfake.Call, func() (any, error)) (any, error) {
 				return nil, test.err
 			}}
-			_, err := call(t, t.Context(), service)
+			err := call(t.Context(), t, service)
 			if got := classify(err); got != test.want {
 				t.Errorf("over HTTP: got %s for %v, want %s", got, err, test.want)
 			}
@@ -91,7 +91,7 @@ func TestRepliesThatAreNotTheServicesAreClassified(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := call(t, t.Context(), test.reply)
+			err := call(t.Context(), t, test.reply)
 			if got := classify(err); got != test.want {
 				t.Errorf("got %s for %v, want %s", got, err, test.want)
 			}
@@ -116,7 +116,7 @@ func TestPeersThatAreNotThereAreClassified(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
-	if _, err := call(t, ctx, http.NotFoundHandler()); classify(err) != timeout {
+	if err := call(ctx, t, http.NotFoundHandler()); classify(err) != timeout {
 		t.Errorf("got %s for %v, want %s", classify(err), err, timeout)
 	}
 	if got := classify(errors.New("no credentials")); got != other {
@@ -125,11 +125,12 @@ func TestPeersThatAreNotThereAreClassified(t *testing.T) {
 }
 
 // call makes a GetRecords of the SDK's client to a handler.
-func call(t *testing.T, ctx context.Context, handler http.Handler) (*sdk.GetRecordsOutput, error) {
+func call(ctx context.Context, t *testing.T, handler http.Handler) error {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	return client(t, server.URL).GetRecords(ctx, &sdk.GetRecordsInput{ShardIterator: aws.String("x")})
+	_, err := client(t, server.URL).GetRecords(ctx, &sdk.GetRecordsInput{ShardIterator: aws.String("x")})
+	return err
 }
 
 func client(t *testing.T, endpoint string) *sdk.Client {

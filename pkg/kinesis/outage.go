@@ -1,7 +1,6 @@
 package kinesis
 
 import (
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -18,15 +17,6 @@ type callError struct {
 
 func (e *callError) Error() string { return e.op + ": " + e.err.Error() }
 func (e *callError) Unwrap() error { return e.err }
-
-// asCall returns err as a failed call; anything else is a defect of the reply.
-func asCall(op string, err error) *callError {
-	var call *callError
-	if errors.As(err, &call) {
-		return call
-	}
-	return &callError{op: op, reason: classify(err), err: err}
-}
 
 // outages makes one log line of the first failure and one of the recovery,
 // however many shards fail in the same way meanwhile.

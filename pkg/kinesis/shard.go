@@ -63,15 +63,15 @@ func (r *reader) readAll(ctx context.Context, delay time.Duration) error {
 		if ended {
 			return r.finish(ctx)
 		}
-		var failure *callError
-		switch {
-		case err == nil:
-		case !errors.As(err, &failure):
+		if err == nil {
+			continue
+		}
+		failure, ok := errors.AsType[*callError](err)
+		if !ok {
 			return err
-		default:
-			if err := sleep(ctx, r.retry.failed(failure)); err != nil {
-				return err
-			}
+		}
+		if err := sleep(ctx, r.retry.failed(failure)); err != nil {
+			return err
 		}
 	}
 }
@@ -167,10 +167,10 @@ func (r *reader) open(ctx context.Context) error {
 		StreamName: r.resource.name, StreamARN: r.resource.arn, ShardId: aws.String(r.id),
 		ShardIteratorType: types.ShardIteratorType(r.at.Kind), // kinds have the API's names
 	}
-	switch r.at.Kind {
-	case checkpoint.AfterSequence:
+	if r.at.Kind == checkpoint.AfterSequence {
 		in.StartingSequenceNumber = aws.String(r.at.Sequence)
-	case checkpoint.AtTimestamp:
+	}
+	if r.at.Kind == checkpoint.AtTimestamp {
 		in.Timestamp = aws.Time(r.at.Time)
 	}
 	return r.call(ctx, r.task, opIterator, func(ctx context.Context) error {
@@ -212,8 +212,8 @@ func (r *reader) deliver(records []types.Record) error {
 // repair prepares the next attempt after a failed call. It returns err, unless
 // there is nothing to wait for.
 func (r *reader) repair(ctx context.Context, err error) (ended bool, _ error) {
-	var failure *callError
-	if !errors.As(err, &failure) {
+	failure, ok := errors.AsType[*callError](err)
+	if !ok {
 		return false, err
 	}
 	switch failure.reason {
@@ -226,18 +226,25 @@ func (r *reader) repair(ctx context.Context, err error) (ended bool, _ error) {
 		}
 	case notFound:
 		r.iterator = nil
-		shard, err := r.findShard(ctx, r.task, r.id)
-		switch {
-		case err != nil:
-			return false, err // the stream itself may be gone
-		case shard == nil:
-			r.beginGap() // all that the shard held has expired
-			return true, nil
-		case r.refused(failure):
-			return false, r.trimmed(ctx) // the shard is there, so it is the position that is not (kinesis-mock)
-		}
+		return r.missing(ctx, failure)
+	default: // the iterator is still good
 	}
 	return false, err
+}
+
+// missing finds out what it is that the service has not found.
+func (r *reader) missing(ctx context.Context, failure *callError) (ended bool, err error) {
+	shard, err := r.findShard(ctx, r.task, r.id)
+	switch {
+	case err != nil:
+		return false, err // the stream itself may be gone
+	case shard == nil:
+		r.beginGap() // all that the shard held has expired
+		return true, nil
+	case r.refused(failure):
+		return false, r.trimmed(ctx) // the shard is there, so it is the position that is not (kinesis-mock)
+	}
+	return false, failure
 }
 
 // refused says whether failure is about the sequence number to read on from.

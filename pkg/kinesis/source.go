@@ -73,11 +73,10 @@ func (s *Source) Run(ctx context.Context, emit func(*record.Record) error) error
 	}
 	group.Go(func() error { return r.watch(running) })
 	group.Go(func() error { return r.coordinate(running) })
-	err = group.Wait()
-	if ctx.Err() != nil {
-		return nil
+	if err := group.Wait(); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // run is one Run of a Source. Only coordinate's goroutine uses lineage and reading.

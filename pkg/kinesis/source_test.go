@@ -183,7 +183,7 @@ func TestThousandsOfShardsAreAllRead(t *testing.T) {
 			w.put(shardName(i), "r", 1)
 		}
 		pages := 0
-		w.hook(opList, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+		w.hook(opList, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
 			if pages++; pages == 2 {
 				return nil, &types.ExpiredNextTokenException{}
 			}

@@ -64,7 +64,7 @@ func Open(ctx context.Context, api API, config Config, monitor *progress.Monitor
 	defer task.End()
 	return s, s.insist(ctx, s.newRetrier(opDescribe), func() error {
 		err := s.describe(ctx, task)
-		if failure := (*callError)(nil); errors.As(err, &failure) && failure.reason == invalid {
+		if failure, ok := errors.AsType[*callError](err); ok && failure.reason == invalid {
 			return fmt.Errorf("kinesis.stream: %q: %w", config.Stream, failure.err)
 		}
 		return err
@@ -163,8 +163,8 @@ func (s *Stream) insist(ctx context.Context, retry *retrier, f func() error) err
 			retry.recovered()
 			return nil
 		}
-		var failure *callError
-		if !errors.As(err, &failure) {
+		failure, ok := errors.AsType[*callError](err)
+		if !ok {
 			return err
 		}
 		if err := sleep(ctx, retry.failed(failure)); err != nil {

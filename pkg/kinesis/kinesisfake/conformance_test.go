@@ -159,7 +159,7 @@ var conformance = []struct {
 
 	{"split: the parent ends with its children's names", 1, func(p *probe) string {
 		p.put("a", "b")
-		p.split(0)
+		p.split()
 		p.put("c")
 		return p.toEnd(0)
 	}, "a b, then 1<0 2<0", ""},
@@ -169,11 +169,11 @@ var conformance = []struct {
 	}, ", then 2<0+1; , then 2<0+1", ""},
 	{"latest of a closed shard ends at once", 1, func(p *probe) string {
 		p.put("a")
-		p.split(0)
+		p.split()
 		return p.toEndFrom(p.iterator(0, types.ShardIteratorTypeLatest))
 	}, ", then 1<0 2<0", ""},
 	{"listing after a split and a merge", 2, func(p *probe) string {
-		p.split(0)
+		p.split()
 		p.merge(2, 3)
 		return p.list(&sdk.ListShardsInput{StreamName: p.stream})
 	}, "0(closed) 1 2<0(closed) 3<0(closed) 4<2+3", ""},
@@ -233,19 +233,19 @@ var conformance = []struct {
 			p.list(&sdk.ListShardsInput{StreamName: p.stream, ShardFilter: &types.ShardFilter{Type: types.ShardFilterTypeAfterShardId, ShardId: p.shard(1)}})
 	}, "1 2; 2", ""},
 	{"open shards", 1, func(p *probe) string {
-		p.split(0)
+		p.split()
 		return p.filter(types.ShardFilterTypeAtLatest)
 	}, "1<0 2<0", ""},
 	{"shards that were open at the trim horizon", 1, func(p *probe) string {
-		p.split(0)
+		p.split()
 		return p.filter(types.ShardFilterTypeAtTrimHorizon)
 	}, "0(closed)", "0(closed) 1<0 2<0"},
 	{"shards from the trim horizon on", 1, func(p *probe) string {
-		p.split(0)
+		p.split()
 		return p.filter(types.ShardFilterTypeFromTrimHorizon)
 	}, "0(closed) 1<0 2<0", ""},
 	{"shards that are open at a time", 1, func(p *probe) string {
-		p.split(0)
+		p.split()
 		return p.until("1<0 2<0", func() string {
 			return p.list(&sdk.ListShardsInput{StreamName: p.stream, ShardFilter: &types.ShardFilter{Type: types.ShardFilterTypeAtTimestamp, Timestamp: aws.Time(time.Now())}})
 		})
@@ -283,7 +283,7 @@ func testConformance(t *testing.T, api, throttling service, mock bool) {
 				t.Fatalf("create stream: %v", err)
 			}
 			t.Cleanup(func() {
-				_, _ = p.api.DeleteStream(context.Background(), &sdk.DeleteStreamInput{StreamName: p.stream}) // may be gone already
+				_, _ = p.api.DeleteStream(context.WithoutCancel(p.ctx), &sdk.DeleteStreamInput{StreamName: p.stream}) // may be gone already
 			})
 			p.active()
 			defer func() {
@@ -321,7 +321,7 @@ func newClient(t *testing.T, url string) *sdk.Client {
 // probe looks at one stream.
 type probe struct {
 	*testing.T
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the cases call in one context each
 	api    service
 	stream *string
 }
@@ -385,9 +385,10 @@ func (p *probe) putRecords(n int) string {
 	return code(err)
 }
 
-func (p *probe) split(shard int) {
+// split splits shard 0.
+func (p *probe) split() {
 	for _, s := range must(p.api.ListShards(p.ctx, &sdk.ListShardsInput{StreamName: p.stream})).Shards {
-		if *s.ShardId != *p.shard(shard) {
+		if *s.ShardId != *p.shard(0) {
 			continue
 		}
 		from, _ := new(big.Int).SetString(*s.HashKeyRange.StartingHashKey, 10)

@@ -20,8 +20,8 @@ import (
 	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 )
 
-// ErrReset, returned by a Hook, cuts the connection in place of a reply. Without
-// HTTP it is the error that a cut connection gives.
+// ErrReset is for a Hook to return: the connection is cut in place of a reply.
+// Without HTTP it is the error that a cut connection gives.
 var ErrReset error = syscall.ECONNRESET
 
 // maxRequest is more than the largest request: 10 MiB of records in base64.
@@ -172,8 +172,7 @@ func writeError(w http.ResponseWriter, err error) {
 		return
 	}
 	code, message, status := "InternalFailure", err.Error(), http.StatusInternalServerError
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code, message = api.ErrorCode(), api.ErrorMessage()
 		if api.ErrorFault() != smithy.FaultServer {
 			status = http.StatusBadRequest

@@ -175,8 +175,9 @@ func (st *Stream) matches(sh *shard, page token) bool {
 		return openAt(at)
 	case types.ShardFilterTypeFromTimestamp:
 		return sh.open() || !sh.closed.Before(at)
+	default: // from the trim horizon, or after a shard: all that are left
+		return true
 	}
-	return true
 }
 
 // SplitShard divides a shard's hash keys at NewStartingHashKey.
