@@ -53,52 +53,129 @@ func (f *file) load() (*maxminddb.Reader, error) {
 	return reader, nil
 }
 
-// entry is the record of one address.
-type entry struct{ maxminddb.Result }
+// place is what a record says of where an address is. nil coordinates are unknown.
+type place struct {
+	continent, countryCode, country, regionCode, region, city string
+	latitude, longitude                                       *float64
+}
 
-func (d database) lookup(addr netip.Addr) (entry, bool) {
+type names struct {
+	EN string `maxminddb:"en"`
+}
+
+// nestedPlace is a record of GeoIP2 and GeoLite2.
+type nestedPlace struct {
+	Continent struct {
+		Code string `maxminddb:"code"`
+	} `maxminddb:"continent"`
+	Country struct {
+		ISOCode string `maxminddb:"iso_code"`
+		Names   names  `maxminddb:"names"`
+	} `maxminddb:"country"`
+	Subdivisions []struct {
+		ISOCode string `maxminddb:"iso_code"`
+		Names   names  `maxminddb:"names"`
+	} `maxminddb:"subdivisions"`
+	City struct {
+		Names names `maxminddb:"names"`
+	} `maxminddb:"city"`
+	Location struct {
+		Latitude  *float64 `maxminddb:"latitude"`
+		Longitude *float64 `maxminddb:"longitude"`
+	} `maxminddb:"location"`
+}
+
+// flatPlace is a record of ip-location-db.
+type flatPlace struct {
+	CountryCode string   `maxminddb:"country_code"`
+	State1      string   `maxminddb:"state1"`
+	City        string   `maxminddb:"city"`
+	Latitude    *float64 `maxminddb:"latitude"`
+	Longitude   *float64 `maxminddb:"longitude"`
+}
+
+// place reads the record of addr. A damaged one, or one of another layout, tells
+// nothing.
+func (d database) place(addr netip.Addr) place {
 	if d.reader == nil {
-		return entry{}, false
+		return place{}
 	}
-	r := d.reader.Lookup(addr)
-	return entry{r}, r.Found()
-}
-
-// text returns the string at the first path that leads to one. A record that is
-// damaged or of another shape has none.
-func (e entry) text(paths ...[]any) string {
-	for _, path := range paths {
-		var s string
-		if e.DecodePath(&s, path...) == nil && s != "" {
-			return s
+	result := d.reader.Lookup(addr)
+	var flat flatPlace
+	if err := result.Decode(&flat); err == nil && flat != (flatPlace{}) {
+		return place{
+			countryCode: flat.CountryCode, region: flat.State1, city: flat.City,
+			latitude: flat.Latitude, longitude: flat.Longitude,
 		}
 	}
-	return ""
-}
-
-// number returns the number at the first path that leads to one, else NaN.
-func (e entry) number(paths ...[]any) float64 {
-	for _, path := range paths {
-		n := math.NaN()
-		if e.DecodePath(&n, path...) == nil && !math.IsNaN(n) {
-			return n
-		}
+	var nested nestedPlace
+	if err := result.Decode(&nested); err != nil {
+		return place{}
 	}
-	return math.NaN()
+	p := place{
+		continent: nested.Continent.Code, countryCode: nested.Country.ISOCode, country: nested.Country.Names.EN,
+		city: nested.City.Names.EN, latitude: nested.Location.Latitude, longitude: nested.Location.Longitude,
+	}
+	if len(nested.Subdivisions) > 0 {
+		p.regionCode, p.region = nested.Subdivisions[0].ISOCode, nested.Subdivisions[0].Names.EN
+	}
+	return p
 }
 
-func path(elem ...any) []any { return elem }
+// network is an autonomous system; both layouts call its fields the same.
+type network struct {
+	Number       uint32 `maxminddb:"autonomous_system_number"`
+	Organization string `maxminddb:"autonomous_system_organization"`
+}
+
+func (d database) network(addr netip.Addr) (n network) {
+	if d.reader == nil || d.reader.Lookup(addr).Decode(&n) != nil {
+		return network{}
+	}
+	return n
+}
 
 // appendMembers appends `"geo":{…},"as":{…},` for a public address, as far as the
 // databases know it.
 func (d *databases) appendMembers(dst []byte, addr netip.Addr) []byte {
-	if e, ok := d.city.lookup(addr); ok {
-		dst = closeObject(e.appendGeo(append(dst, `"geo":{`...)))
+	if p := d.city.place(addr); p != (place{}) {
+		dst = p.appendTo(dst)
 	}
-	if e, ok := d.asn.lookup(addr); ok {
-		dst = closeObject(e.appendAS(append(dst, `"as":{`...)))
+	if n := d.asn.network(addr); n.Number > 0 {
+		dst = n.appendTo(dst)
 	}
 	return dst
+}
+
+func (p *place) appendTo(dst []byte) []byte {
+	dst = append(dst, `"geo":{`...)
+	dst = appendText(dst, "continent_code", p.continent)
+	dst = appendText(dst, "country_iso_code", p.countryCode)
+	dst = appendText(dst, "country_name", p.country)
+	if p.countryCode != "" && p.regionCode != "" {
+		dst = appendText(dst, "region_iso_code", p.countryCode+"-"+p.regionCode) // ISO 3166-2
+	}
+	dst = appendText(dst, "region_name", p.region)
+	dst = appendText(dst, "city_name", p.city)
+	// An index refuses a geo_point off the globe. No comparison is true of NaN.
+	if p.latitude != nil && p.longitude != nil && math.Abs(*p.latitude) <= 90 && math.Abs(*p.longitude) <= 180 {
+		dst = append(dst, `"location":{"lat":`...)
+		dst = strconv.AppendFloat(dst, *p.latitude, 'f', -1, 64)
+		dst = append(dst, `,"lon":`...)
+		dst = strconv.AppendFloat(dst, *p.longitude, 'f', -1, 64)
+		dst = append(dst, "},"...)
+	}
+	return closeObject(dst)
+}
+
+func (n network) appendTo(dst []byte) []byte {
+	dst = append(dst, `"as":{"number":`...)
+	dst = strconv.AppendUint(dst, uint64(n.Number), 10)
+	dst = append(dst, ',')
+	if n.Organization != "" {
+		dst = closeObject(appendText(append(dst, `"organization":{`...), "name", n.Organization))
+	}
+	return closeObject(dst)
 }
 
 // closeObject replaces the comma after the last member. An empty object stays one.
@@ -107,44 +184,6 @@ func closeObject(dst []byte) []byte {
 		dst = dst[:last]
 	}
 	return append(dst, "},"...)
-}
-
-func (e entry) appendGeo(dst []byte) []byte {
-	country := e.text(path("country", "iso_code"), path("country_code"))
-	region := e.text(path("subdivisions", 0, "iso_code"))
-	if region != "" && country != "" {
-		region = country + "-" + region // as ISO 3166-2 and ECS have it
-	}
-	dst = appendText(dst, "continent_code", e.text(path("continent", "code")))
-	dst = appendText(dst, "country_iso_code", country)
-	dst = appendText(dst, "country_name", e.text(path("country", "names", "en")))
-	dst = appendText(dst, "region_iso_code", region)
-	dst = appendText(dst, "region_name", e.text(path("subdivisions", 0, "names", "en"), path("state1")))
-	dst = appendText(dst, "city_name", e.text(path("city", "names", "en"), path("city")))
-	lat := e.number(path("location", "latitude"), path("latitude"))
-	lon := e.number(path("location", "longitude"), path("longitude"))
-	// An index refuses a geo_point off the globe. No comparison is true of NaN.
-	if math.Abs(lat) <= 90 && math.Abs(lon) <= 180 {
-		dst = append(dst, `"location":{"lat":`...)
-		dst = strconv.AppendFloat(dst, lat, 'f', -1, 64)
-		dst = append(dst, `,"lon":`...)
-		dst = strconv.AppendFloat(dst, lon, 'f', -1, 64)
-		dst = append(dst, "},"...)
-	}
-	return dst
-}
-
-func (e entry) appendAS(dst []byte) []byte {
-	var number uint32
-	if e.DecodePath(&number, "autonomous_system_number") == nil && number > 0 {
-		dst = append(dst, `"number":`...)
-		dst = strconv.AppendUint(dst, uint64(number), 10)
-		dst = append(dst, ',')
-	}
-	if name := e.text(path("autonomous_system_organization")); name != "" {
-		dst = closeObject(appendText(append(dst, `"organization":{`...), "name", name))
-	}
-	return dst
 }
 
 // appendText appends a member, unless it is empty.

@@ -10,13 +10,20 @@ type apache struct{}
 
 func newApache(Options) (Format, error) { return apache{}, nil }
 
-// Parse implements Format.
+// Parse implements Format. What a request adds to an error log's message may look
+// like a line of an access log, so that error logs are tried first.
 func (apache) Parse(line *Line, f *Fields) Result {
 	text := bytes.TrimRight(line.Text, "\r\n")
-	if result := parseAccess(text, f); result != None {
+	if prefix, ok := parseSyslog(text, line.Time, isHTTPD); ok {
+		if result := parseSyslogError(&prefix, f); result != None {
+			return result
+		}
+		return parseAccess(prefix.message, f)
+	}
+	if result := parseErrorLog(text, f); result != None {
 		return result
 	}
-	return parseErrorLog(text, line.Time, f)
+	return parseAccess(text, f)
 }
 
 // access is a line of the common or combined format, which may have the virtual

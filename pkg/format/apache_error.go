@@ -24,17 +24,7 @@ func sniffErrorLog(text []byte) bool {
 	return isDate && ok
 }
 
-func parseErrorLog(text []byte, event int64, f *Fields) Result {
-	var line errorLine
-	if prefix, ok := parseSyslog(text, event, isHTTPD); ok {
-		if !line.read(prefix.message) {
-			return None
-		}
-		prefix.addTo(f)
-		line.pid = nil // the prefix has it
-		line.addTo(f)
-		return Full
-	}
+func parseErrorLog(text []byte, f *Fields) Result {
 	date, rest, ok := cutBracket(text)
 	if !ok {
 		return None
@@ -43,12 +33,26 @@ func parseErrorLog(text []byte, event int64, f *Fields) Result {
 	if !ok {
 		return None
 	}
-	f.Time(Event, "start", ms)
+	var line errorLine
 	complete := line.read(rest)
+	f.Time(Event, "start", ms)
 	line.addTo(f)
 	if !complete {
 		return Partial
 	}
+	return Full
+}
+
+// parseSyslogError reads an error log's line that came through syslog, without
+// its date.
+func parseSyslogError(prefix *syslogLine, f *Fields) Result {
+	var line errorLine
+	if !line.read(prefix.message) {
+		return None
+	}
+	line.pid = nil // the prefix has it
+	prefix.addTo(f)
+	line.addTo(f)
 	return Full
 }
 

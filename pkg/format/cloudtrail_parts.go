@@ -182,7 +182,7 @@ func appendIDs(dst, array []byte) []byte {
 const maxInstanceID = 64
 
 func appendID(dst, value []byte) []byte {
-	if !isText(value) || len(value) > maxInstanceID || bytes.IndexByte(value, '\\') >= 0 {
+	if !isText(value) || len(value) > maxInstanceID || len(dst) > maxValue || bytes.IndexByte(value, '\\') >= 0 {
 		return dst
 	}
 	separator := byte(',')

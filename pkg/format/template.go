@@ -18,7 +18,7 @@ import (
 // against the end of the message: what the daemon wrote itself comes last.
 type template struct {
 	parts []part
-	tail  bool // the message ends at the first ": " after the first literal
+	tail  bool // the message may end at the first ": " after the first literal
 }
 
 // part is a literal, or a slot with the rule for what it takes.
@@ -151,8 +151,9 @@ func (t *template) match(message []byte, v *values) bool {
 		return false
 	}
 	if t.tail {
-		if i := bytes.Index(message[len(first):], []byte(": ")); i >= 0 {
-			message = message[:len(first)+i]
+		i := bytes.Index(message[len(first):], []byte(": "))
+		if i >= 0 && matchParts(t.parts, message[:len(first)+i], v) {
+			return true
 		}
 	}
 	return matchParts(t.parts, message, v)

@@ -1,0 +1,63 @@
+package format
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+// fuzzFormat holds a parser against any bytes: what it adds is valid JSON without a
+// key twice, with None or Header it adds nothing, and it keeps no state.
+func fuzzFormat(f *testing.F, name string, options Options) {
+	archive, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range archive.Files {
+		if strings.HasSuffix(file.Name, ".line") {
+			f.Add(bytes.TrimSuffix(file.Data, []byte("\n")), goldenTime)
+		}
+	}
+	format := newFormat(f, name, options)
+	fields, again := NewFields(nil), NewFields(nil)
+	f.Fuzz(func(t *testing.T, text []byte, time int64) {
+		before := bytes.Clone(text)
+		fields.Reset()
+		again.Reset()
+		line := Line{Text: text, Time: time}
+		result := format.Parse(&line, fields)
+		if !bytes.Equal(before, text) {
+			t.Error("the text was changed")
+		}
+		tree(t, fields)
+		first := fields.AppendTo(nil)
+		if (result == None || result == Header) && len(first) > 0 {
+			t.Errorf("got %s with %s, want nothing added", result.label(), first)
+		}
+		if r := format.Parse(&line, again); r != result || !bytes.Equal(first, again.AppendTo(nil)) {
+			t.Errorf("got %s and %s, want the same twice", first, again.AppendTo(nil))
+		}
+		for _, entry := range Table() {
+			if entry.Sniff != nil {
+				entry.Sniff(text)
+			}
+		}
+	})
+}
+
+func FuzzApache(f *testing.F) { fuzzFormat(f, "apache", Options{}) }
+
+func FuzzApacheError(f *testing.F) { fuzzFormat(f, "apache_error", Options{}) }
+
+func FuzzSSHD(f *testing.F) { fuzzFormat(f, "sshd", Options{}) }
+
+func FuzzVPCFlow(f *testing.F) { fuzzFormat(f, "vpcflow", Options{}) }
+
+func FuzzVPCFlowOfCustomFields(f *testing.F) {
+	fuzzFormat(f, "vpcflow", Options{FlowFields: []string{"account-id srcaddr dstaddr flow-direction start region x tcp-flags log-status"}})
+}
+
+func FuzzCloudTrail(f *testing.F) { fuzzFormat(f, "cloudtrail", Options{}) }
