@@ -189,13 +189,21 @@ func (b *batch) passing(u unit) unit {
 	if u.index != nil || b.sink.paused.Load() == 0 {
 		return u
 	}
-	open := make([]doc, 0, len(u.docs))
-	var held []doc
+	var (
+		open   = u.docs[:0]
+		held   []doc
+		last   *index
+		paused bool
+	)
 	for _, d := range u.docs {
-		if reason, _, _ := d.index.gate.closed(); reason == "" {
-			open = append(open, d)
-		} else {
+		if d.index != last {
+			reason, _, _ := d.index.gate.closed()
+			last, paused = d.index, reason != ""
+		}
+		if paused {
 			held = append(held, d)
+		} else {
+			open = append(open, d)
 		}
 	}
 	b.hold(held, u.last)

@@ -97,6 +97,9 @@ func (c *Config) Validate() error {
 	if c.Auth.Type == "api_key" && c.Auth.APIKeyFile == "" {
 		wrong("auth.api_key_file", "auth.type api_key needs it")
 	}
+	if c.Auth.Service == "" && (c.Auth.Type == "auto" || c.Auth.Type == "sigv4") {
+		wrong("auth.service", "sigv4 needs it; es for a domain")
+	}
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		wrong("tls.cert_file", "tls.cert_file and tls.key_file belong together")
 	}

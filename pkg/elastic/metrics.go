@@ -54,7 +54,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.addRequests(reg)
 	m.addItems(reg)
-	m.up = gauge(reg, "sink_up", "1 if the last bulk request was answered item by item.").WithLabelValues()
+	m.up = gauge(reg, "sink_up", "0 if the last bulk request failed as a whole.").WithLabelValues()
+	m.up.Set(1)
 	m.window = gauge(reg, "bulk_window", "Bulk requests that may be in flight now.").WithLabelValues()
 	m.inFlight = gauge(reg, "bulk_requests_in_flight", "Bulk requests in flight.").WithLabelValues()
 	pauses := gauge(reg, "sink_paused", "Indices, or the whole cluster, that wait for a person, by reason.", "reason")

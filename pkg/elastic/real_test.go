@@ -143,6 +143,23 @@ func TestRealServerTakesAConflictingDocumentReduced(t *testing.T) {
 	})
 }
 
+// Scenario 17.
+func TestRealServerIsSparedAFieldExplosion(t *testing.T) {
+	realServers(t, func(t *testing.T, w *world, url string) {
+		index := freshIndex(t, url, "explosion")
+		r := makeRecord("a", index, 5)
+		var keys strings.Builder
+		for i := range 1200 {
+			fmt.Fprintf(&keys, `"key%d":%d,`, i, i)
+		}
+		addEvent(r, index, "many", "{"+keys.String()+`"@id":"many","@message":"m"}`)
+		if err := w.sink.Write(t.Context(), []*record.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "outcomes", outcomes(r), map[string]int{"indexed": 5, "indexed reduced": 1})
+	})
+}
+
 func TestRealServerFindsACollision(t *testing.T) {
 	realServers(t, func(t *testing.T, w *world, url string) {
 		index := freshIndex(t, url, "collision")

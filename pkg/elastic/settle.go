@@ -172,7 +172,12 @@ func (b *batch) settleItems(ctx context.Context, u unit, r *reply) error {
 				b.done(d, record.Duplicate)
 			}
 		default:
-			f := parseFault(item.status, item.fault, b.sink.scrub)
+			f := fault{status: item.status}
+			if item.class == busy { // thousands at a time, and nobody reads their reasons
+				f.kind = faultKind(item.fault)
+			} else {
+				f = parseFault(item.status, item.fault, b.sink.scrub)
+			}
 			b.sink.noteFault(d.index, f)
 			b.settleFault(d, item.class, f, &s)
 		}
