@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/config"
 	"github.com/shipperd/shipperd/pkg/pipeline"
 )
@@ -57,7 +58,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, pipeline.ErrUnsettled):
 		return exitUnsettled
-	case errors.Is(err, config.ErrInvalid):
+	case errors.Is(err, config.ErrInvalid), errors.Is(err, checkpoint.ErrOtherStream):
 		return exitConfig
 	}
 	return exitFailed

@@ -13,6 +13,7 @@ package document
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/shipperd/shipperd/pkg/cloudwatch"
@@ -35,15 +36,63 @@ type Documents struct {
 	config  Config
 	options Options
 	kinds   rootTable
+	drop    atomic.Pointer[dropRules] // the one thing that changes
+}
+
+// dropRules are the drop patterns of all groups, by record.Event.Group.
+type dropRules [][]*pattern.Pattern
+
+func newDropRules(groups []Group) (dropRules, error) {
+	rules := make(dropRules, len(groups)+1) // events of no group are never dropped
+	for i, g := range groups {
+		for _, text := range g.Drop {
+			p, err := pattern.Parse(text)
+			if err != nil {
+				return nil, err
+			}
+			rules[i+1] = append(rules[i+1], p)
+		}
+	}
+	return rules, nil
 }
 
 // New returns Documents for a config that Validate accepts.
 func New(config Config, options Options) (*Documents, error) {
 	d := &Documents{config: config, options: options, kinds: roots(config.Dialect)}
+	if err := d.SetDrop(config.Groups); err != nil {
+		return nil, err
+	}
 	if _, err := d.newDecoder(); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// SetDrop puts the drop rules of groups in the place of those in use, from the next
+// record of each worker on. Nothing else of the groups is looked at: prefixes and
+// routing decide about ids and stay what they are. Groups that were not there at
+// the start are left out.
+func (d *Documents) SetDrop(groups []Group) error {
+	byName := make(map[string]Group, len(groups))
+	for _, g := range groups {
+		byName[g.Name] = g
+	}
+	current := make([]Group, len(d.config.Groups))
+	for i, g := range d.config.Groups {
+		current[i] = byName[g.Name]
+	}
+	rules, err := newDropRules(current)
+	if err != nil {
+		return err
+	}
+	d.drop.Store(&rules)
+	return nil
+}
+
+// DecoderBound returns how many bytes one worker may hold of a record, inflated and
+// encoded. Usual records take a hundredth of it.
+func (d *Documents) DecoderBound() int64 {
+	return (1 + encodedPerInflated) * int64(d.config.MaxInflated)
 }
 
 // NewDecoder returns the Decoder of one worker.
@@ -166,15 +215,19 @@ func (d *Decoder) events(r *record.Record) error {
 	d.stream = p.Stream.Append(d.stream[:0])
 	d.origin = appendOrigin(d.origin[:0], p)
 	route := d.routeOf(d.group)
+	drop := (*d.documents.drop.Load())[route.group]
 	foreign := !d.allowed()
 	reader := d.readerOf(route, d.stream)
 	for i := range p.Events {
 		e := &p.Events[i]
 		start := len(r.Text)
 		event := record.Event{Time: e.Time, Group: route.group}
-		if foreign {
+		switch {
+		case foreign:
 			event.Outcome, event.Filter = record.Filtered, record.FilterAccount
-		} else {
+		case dropped(drop, e.Text) >= 0:
+			event.Outcome, event.Filter = record.Filtered, record.FilterDrop
+		default:
 			d.event(r, &event, e, route, reader)
 		}
 		if int64(len(r.Text)) > encodedPerInflated*int64(d.documents.config.MaxInflated) {
@@ -198,10 +251,6 @@ func (d *Decoder) allowed() bool {
 
 // event decides about one event and appends its document to r.
 func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader) {
-	if dropped(route.drop, e.Text) >= 0 {
-		event.Outcome, event.Filter = record.Filtered, record.FilterDrop
-		return
-	}
 	if reader == nil {
 		reader = d.sniff(e.Text)
 	}

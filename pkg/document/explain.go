@@ -61,7 +61,7 @@ func (d *Documents) Explain(line Line) (Explanation, error) {
 		x.Index, x.Document = event.Index, r.Doc(event)
 	case record.FilterDrop:
 		i := int(event.Group) - 1
-		rule := dropped(decoder.routes[event.Group].drop, line.Text)
+		rule := dropped((*d.drop.Load())[event.Group], line.Text)
 		x.Rule = fmt.Sprintf("groups[%d].drop[%d]: %s", i, rule, d.config.Groups[i].Drop[rule])
 	case record.FilterAccount:
 		x.Rule = "documents.accounts"

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/shipperd/shipperd/pkg/format"
-	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
 
 // reader reads the messages of one format. It belongs to one worker.
@@ -19,7 +18,6 @@ type reader struct {
 type route struct {
 	group   uint16 // place in Config.GroupNames
 	indices *indices
-	drop    []*pattern.Pattern
 	columns *columns // of the group's pattern; nil: the format's
 	reader  *reader  // nil: the log stream or the content decides
 }
@@ -36,13 +34,6 @@ func (d *Decoder) newRoutes() ([]route, error) {
 		var err error
 		if r.columns, err = newColumns(g.Columns, d.documents.kinds); err != nil {
 			return nil, err
-		}
-		for _, text := range g.Drop {
-			p, err := pattern.Parse(text)
-			if err != nil {
-				return nil, err
-			}
-			r.drop = append(r.drop, p)
 		}
 		if entry, ok := entryOf(g.Format); ok {
 			if r.reader, err = d.newReader(entry, g.FlowFields); err != nil {

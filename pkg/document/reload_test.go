@@ -1,0 +1,44 @@
+package document
+
+import (
+	"testing"
+
+	"github.com/shipperd/shipperd/pkg/record"
+)
+
+func TestDropRulesChangeWhileWorkersDecode(t *testing.T) {
+	config := DefaultConfig()
+	config.Groups = []Group{{Name: "web", Match: "g", Drop: []string{"healthz"}}}
+	documents, err := New(config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := documents.NewDecoder()
+	filtered := func() (kinds [2]record.Filter) {
+		r := &record.Record{Data: []byte(`{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[` +
+			`{"id":"1","timestamp":1,"message":"GET /healthz"},{"id":"2","timestamp":1,"message":"GET /metrics"}]}`)}
+		if err := decoder.Decode(r); err != nil {
+			t.Fatal(err)
+		}
+		return [2]record.Filter{r.Events[0].Filter, r.Events[1].Filter}
+	}
+	if got, want := filtered(), [2]record.Filter{record.FilterDrop, record.NotFiltered}; got != want {
+		t.Errorf("got %v at first, want %v", got, want)
+	}
+	changed := []Group{{Name: "new", Match: "*", Drop: []string{"GET"}}, {Name: "web", Match: "other", Drop: []string{"metrics"}, IndexPrefix: "cwl-x"}}
+	if err := documents.SetDrop(changed); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := filtered(), [2]record.Filter{record.NotFiltered, record.FilterDrop}; got != want {
+		t.Errorf("got %v after the change, want %v: the rules of the group web alone", got, want)
+	}
+	if err := documents.SetDrop([]Group{{Name: "web", Drop: []string{"[a,"}}}); err == nil {
+		t.Error("got no error for a pattern that is none")
+	}
+	if got, want := filtered(), [2]record.Filter{record.NotFiltered, record.FilterDrop}; got != want {
+		t.Errorf("got %v after a refused change, want %v", got, want)
+	}
+	if got := documents.config.Groups[0].Match; got != "g" {
+		t.Errorf("got the route %q, want it as it was", got)
+	}
+}
