@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/deadletter"
 )
 
 const taskFile = "ecs/task-definition.json"
@@ -20,10 +23,9 @@ func TestTaskKeepsStateOnEFSAndNothingOnItsOwnDisk(t *testing.T) {
 		t.Errorf("read-only root %v, want true", got)
 	}
 	mounted := at(t, container, "mountPoints", 0, "containerPath").(string)
-	environment := settings(t, at(t, container, "environment"), "name", "value")
-	for _, key := range []string{"SHIPPERD_CHECKPOINT_FILE", "SHIPPERD_DEAD_LETTERS_DIR"} {
-		if path := environment[key]; !strings.HasPrefix(path, mounted+"/") {
-			t.Errorf("%s=%s, want below %s", key, path, mounted)
+	for _, path := range []string{checkpoint.DefaultConfig().File, deadletter.DefaultConfig().Dir} {
+		if !strings.HasPrefix(path, mounted+"/") {
+			t.Errorf("the daemon writes %s, want it below %s", path, mounted)
 		}
 	}
 	if got := at(t, task, "volumes", 0, "name"); got != at(t, container, "mountPoints", 0, "sourceVolume") {

@@ -56,9 +56,7 @@ func TestSystemdAcceptsTheUnit(t *testing.T) {
 	}
 	unit := strings.ReplaceAll(string(readFile(t, unitFile)), "/usr/bin/shipperd", self)
 	copied := filepath.Join(t.TempDir(), "shipperd.service")
-	if err := os.WriteFile(copied, []byte(unit), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, copied, unit)
 	if said := run(t, analyze, "verify", "--man=no", copied); said != "" {
 		t.Errorf("verify says:\n%s", said)
 	}

@@ -296,3 +296,10 @@ func texts(value any) []string {
 	slices.Sort(list)
 	return list
 }
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,163 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/shipperd/shipperd/pkg/config"
+)
+
+const composeFile = "../docker-compose.yml"
+
+// service is what the tests read of a service; other keys are checked by name.
+type service struct {
+	Image       string
+	Build       string
+	Volumes     []string
+	Ports       []string
+	DependsOn   map[string]struct{ Condition string } `yaml:"depends_on"`
+	Healthcheck *struct {
+		Test              []string
+		Interval, Timeout string
+		Retries           int
+	}
+	Keys map[string]any `yaml:",inline"`
+}
+
+func readCompose(t *testing.T) (services map[string]service, volumes map[string]any) {
+	t.Helper()
+	var file struct {
+		Name     string
+		Services map[string]service
+		Volumes  map[string]any
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(string(readFile(t, composeFile))))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Services, file.Volumes
+}
+
+// A version with two numbers at least, so that the same file starts the same programs next year.
+var pinnedImage = regexp.MustCompile(`^[\w./-]+:v?\d+\.\d+\.\d+$`)
+
+func TestEveryImageIsPinned(t *testing.T) {
+	services, _ := readCompose(t)
+	for name, s := range services {
+		if s.Build != "" {
+			continue // our own, from this tree
+		}
+		if !pinnedImage.MatchString(s.Image) {
+			t.Errorf("%s: image %q, want a full version", name, s.Image)
+		}
+	}
+	if got, want := services["localstack"].Image, "localstack/localstack:4.14.0"; got != want {
+		t.Errorf("got %s, want %s, the last that needs no account", got, want)
+	}
+	for line := range strings.Lines(string(readFile(t, "../Dockerfile"))) {
+		if image, ok := strings.CutPrefix(line, "FROM "); ok && !strings.HasPrefix(image, "scratch") && !regexp.MustCompile(`:\d+\.\d+\.\d+`).MatchString(image) {
+			t.Errorf("Dockerfile: %s is not pinned", strings.TrimSpace(image))
+		}
+	}
+}
+
+func TestEveryMountedFileExists(t *testing.T) {
+	services, volumes := readCompose(t)
+	for name, s := range services {
+		for _, volume := range s.Volumes {
+			from, rest, _ := strings.Cut(volume, ":")
+			if !strings.HasPrefix(from, "./") {
+				if _, ok := volumes[from]; !ok {
+					t.Errorf("%s: volume %s is not declared", name, from)
+				}
+				continue
+			}
+			if info, err := os.Stat(filepath.Join("..", from)); err != nil || info.IsDir() {
+				t.Errorf("%s: mounts %s, which is no file (%v)", name, from, err)
+			}
+			if !strings.HasSuffix(rest, ":ro") {
+				t.Errorf("%s: %s is mounted for writing", name, from)
+			}
+		}
+	}
+}
+
+func TestServicesWaitForHealthyOnesAndListenOnLoopback(t *testing.T) {
+	services, _ := readCompose(t)
+	known := []string{
+		"environment", "entrypoint", "command", "read_only", "cap_drop", "security_opt", "stop_grace_period", "restart",
+	}
+	for name, s := range services {
+		for key := range s.Keys {
+			if !slices.Contains(known, key) {
+				t.Errorf("%s: key %s", name, key)
+			}
+		}
+		for other, after := range s.DependsOn {
+			target, ok := services[other]
+			if !ok || after.Condition != "service_healthy" || target.Healthcheck == nil {
+				t.Errorf("%s: waits for %s to be %q, which it never says", name, other, after.Condition)
+			}
+		}
+		for _, port := range s.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s: port %s is open to the network", name, port)
+			}
+		}
+	}
+}
+
+func TestContainerRunsWithoutRightsOrShell(t *testing.T) {
+	dockerfile := string(readFile(t, "../Dockerfile"))
+	_, image, _ := strings.Cut(dockerfile, "\nFROM scratch\n")
+	for _, line := range []string{
+		"USER 65532:65532", `ENTRYPOINT ["/shipperd"]`, `CMD ["run"]`, "ENV SHIPPERD_ADMIN_LISTEN=:9477",
+		`HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["/shipperd", "healthcheck"]`,
+	} {
+		if !strings.Contains(image, "\n"+line+"\n") {
+			t.Errorf("the image has no line %s", line)
+		}
+	}
+	services, _ := readCompose(t)
+	if services["shipperd"].Keys["read_only"] != true {
+		t.Error("shipperd's root file system can be written to")
+	}
+}
+
+func TestConfigurationsAreValid(t *testing.T) {
+	if _, err := config.Load("compose/shipperd.yaml"); err != nil {
+		t.Errorf("compose: %v", err)
+	}
+	script := at(t, readTemplate(t).resources, "DaemonInstance", "Properties", "UserData", "Fn::Base64", "Fn::Sub").(string)
+	_, rest, _ := strings.Cut(script, "<<'YAML'\n")
+	text, _, found := strings.Cut(rest, "\nYAML\n")
+	if !found {
+		t.Fatal("no configuration in the instance's user data")
+	}
+	ec2 := filepath.Join(t.TempDir(), "shipperd.yaml")
+	writeFile(t, ec2, substitution.ReplaceAllString(text, "x"))
+	if _, err := config.Load(ec2); err != nil {
+		t.Errorf("ec2: %v", err)
+	}
+	task := at(t, readTemplate(t).resources, "DaemonTask", "Properties", "ContainerDefinitions", 0, "Environment").([]any)
+	for _, variable := range task {
+		name, value := at(t, variable, "Name").(string), at(t, variable, "Value")
+		if object, ok := value.(tree); ok {
+			value, _ = subText(object["Fn::Sub"])
+			if value == "" {
+				value = "x"
+			}
+		}
+		t.Setenv(name, substitution.ReplaceAllString(value.(string), "x"))
+	}
+	if loaded, err := config.Load(""); err != nil || len(loaded.Warnings) > 0 {
+		t.Errorf("fargate: %v %v", err, loaded.Warnings)
+	}
+}
