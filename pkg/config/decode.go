@@ -22,13 +22,14 @@ type loader struct {
 	root      reflect.Value
 	variables map[string]string // the environment
 	origins   map[string]Origin // of every key that is not at its default; "" is the whole
+	meant     map[string]bool   // keys that a misspelt one is near to
 	unread    bool              // a source could not be read at all
 	mistakes  []Mistake
 	warnings  []string
 }
 
 func newLoader(root reflect.Value, environ []string) *loader {
-	l := &loader{root: root, variables: map[string]string{}, origins: map[string]Origin{}}
+	l := &loader{root: root, variables: map[string]string{}, origins: map[string]Origin{}, meant: map[string]bool{}}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		l.variables[name] = value
@@ -121,7 +122,7 @@ func (l *loader) decode(v reflect.Value, n *yaml.Node, key string, at Origin, ex
 	switch u := v.Addr().Interface().(type) {
 	case yaml.Unmarshaler: // such a type reads its text as it stands, unexpanded
 		if err := u.UnmarshalYAML(n); err != nil {
-			l.mistake(at, key, "%v", err)
+			l.mistake(at, key, "%s", formOf(err))
 		}
 		return
 	case encoding.TextUnmarshaler:
@@ -138,6 +139,15 @@ func (l *loader) decode(v reflect.Value, n *yaml.Node, key string, at Origin, ex
 	}
 }
 
+// formOf says what a type that reads its own YAML did not accept. The library's
+// own errors quote the value, in Go's terms.
+func formOf(err error) string {
+	if errors.As(err, new(*yaml.TypeError)) {
+		return "does not have the form that this key takes; configs/shipperd.yaml shows it"
+	}
+	return err.Error()
+}
+
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
 func (l *loader) decodeStruct(v reflect.Value, n *yaml.Node, key string, expand func(string) (string, error)) {
@@ -146,6 +156,7 @@ func (l *loader) decodeStruct(v reflect.Value, n *yaml.Node, key string, expand 
 	}
 	at := l.origins[key]
 	if n.Kind != yaml.MappingNode {
+		l.unread = l.unread || key == ""
 		l.mistake(at, key, "want keys below it: %s", strings.Join(keysOf(v.Type()), ", "))
 		return
 	}
@@ -164,6 +175,9 @@ func (l *loader) decodeStruct(v reflect.Value, n *yaml.Node, key string, expand 
 			l.mistake(place, inner, "the key is there twice, first in line %d; remove one", line)
 		case known < 0:
 			l.mistake(place, inner, "unknown key; %s", advice(name, keysOf(v.Type())))
+			if near := nearest(name, keysOf(v.Type())); near != "" {
+				l.meant[strings.TrimSuffix(inner, name)+near] = true
+			}
 		default:
 			lines[name] = place.Line
 			l.decode(v.Field(fields[known].index), n.Content[i+1], inner, place, expand)

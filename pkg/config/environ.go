@@ -73,15 +73,17 @@ func (l *loader) applyEnvironment() {
 	}
 }
 
-// applyOverride sets one key. An unknown one is a mistake of the caller.
+// applyOverride sets one key.
 func (l *loader) applyOverride(o Override) {
+	var keys []string
 	for _, f := range leaves(l.root, "") {
 		if f.key == o.Key {
 			l.setLeaf(f, o.Value, Origin{Source: o.Flag})
 			return
 		}
+		keys = append(keys, f.key)
 	}
-	panic("config: no key " + o.Key)
+	l.mistake(Origin{Source: o.Flag}, o.Key, "unknown key; %s", advice(o.Key, keys))
 }
 
 // setLeaf sets a key from one text: lists have commas, lists of sections are YAML.

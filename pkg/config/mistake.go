@@ -71,8 +71,8 @@ func (l *loader) mistake(at Origin, key, format string, args ...any) {
 
 // refuse takes what the Validate of a section returned: one error, or several
 // joined, each "key: message". The key may leave the section out. A key whose
-// value could not be read has its mistake already: what Validate saw was the
-// default.
+// value could not be read, or that was misspelt, has its mistake already: what
+// Validate saw was the default.
 func (l *loader) refuse(section string, err error) {
 	for _, err := range split(err) {
 		key, message, ok := strings.Cut(err.Error(), ": ")
@@ -82,7 +82,7 @@ func (l *loader) refuse(section string, err error) {
 		if !slices.Contains(l.sections(), firstPart(key)) {
 			key = section + "." + key
 		}
-		if !slices.ContainsFunc(l.mistakes, func(m Mistake) bool { return m.Key == key }) {
+		if !l.meant[key] && !slices.ContainsFunc(l.mistakes, func(m Mistake) bool { return m.Key == key }) {
 			l.mistake(l.originOf(key), key, "%s", message)
 		}
 	}
