@@ -33,11 +33,7 @@ type Segment struct {
 
 // OpenArchive opens the folder of c for reading. It waits for another archive,
 // and closes what a Store that has crashed left open.
-func OpenArchive(ctx context.Context, c Config, log *zap.Logger) (*Archive, error) {
-	return openArchive(ctx, disk.OS{}, c, log)
-}
-
-func openArchive(ctx context.Context, fsys disk.FS, c Config, log *zap.Logger) (*Archive, error) {
+func OpenArchive(ctx context.Context, fsys disk.FS, c Config, log *zap.Logger) (*Archive, error) {
 	f := folder{fsys: fsys, dir: c.Dir}
 	unlock, err := disk.Lock(ctx, fsys, f.path("replay.lock"), func() {
 		log.Warn("another process replays the dead letters; waiting for it to end", zap.String("dir", c.Dir))

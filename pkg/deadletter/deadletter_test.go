@@ -114,7 +114,7 @@ func ids(t *testing.T, fsys disk.FS) []string {
 
 func mustOpenArchive(t *testing.T, fsys disk.FS) *Archive {
 	t.Helper()
-	a, err := openArchive(t.Context(), fsys, testConfig, zap.NewNop())
+	a, err := OpenArchive(t.Context(), fsys, testConfig, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestConcurrentPutsShareOneFsync(t *testing.T) {
 				mu.Lock()
 				syncs++
 				mu.Unlock()
-				time.Sleep(10 * time.Millisecond) // fake time: what a disk takes
+				<-time.After(10 * time.Millisecond) // fake time: what a disk takes
 			}
 			return nil
 		}}
@@ -313,11 +313,11 @@ func TestSegmentClosesByAge(t *testing.T) {
 		fsys := &disktest.FS{}
 		s := mustOpen(t, fsys, testConfig)
 		s.put(t, letter("1"))
-		time.Sleep(segmentAge - time.Nanosecond)
+		<-time.After(segmentAge - time.Nanosecond)
 		if got := ids(t, fsys); len(got) != 0 {
 			t.Errorf("got letters %q of the open segment", got)
 		}
-		time.Sleep(time.Nanosecond)
+		<-time.After(time.Nanosecond)
 		synctest.Wait()
 		if got := ids(t, fsys); len(got) != 1 {
 			t.Errorf("got letters %q at %v, want 1", got, segmentAge)
@@ -453,7 +453,7 @@ func TestOnThisMachine(t *testing.T) {
 	c := Config{Dir: filepath.Join(t.TempDir(), "a", "dead"), MaxSize: setting.GiB}
 	s := mustOpen(t, disk.OS{}, c)
 	s.put(t, letter("1"))
-	a, err := OpenArchive(t.Context(), c, zap.NewNop())
+	a, err := OpenArchive(t.Context(), disk.OS{}, c, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
