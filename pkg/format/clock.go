@@ -27,11 +27,38 @@ func number(digits []byte) (int, bool) {
 }
 
 // unixMilli returns the time of UTC clock figures, or false when there is no such
-// day or second.
+// day or second. A leap second is the first of the next minute.
 func unixMilli(year, month, day, hour, minute, second int) (int64, bool) {
-	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
-	ok := month >= 1 && t.Month() == time.Month(month) && t.Day() == day && hour < 24 && minute < 60 && second <= 60
-	return t.UnixMilli(), ok
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 60 {
+		return 0, false
+	}
+	// Count years from March, so that the leap day is the last of its year.
+	y, m := year, month-3
+	if m < 0 {
+		y, m = y-1, m+12
+	}
+	const marchToEpoch = 719_468 // days from 1 March of the year 0 to 1970
+	days := 365*y + floor(y, 4) - floor(y, 100) + floor(y, 400) + (153*m+2)/5 + day - 1 - marchToEpoch
+	return int64(days)*dayMilli + int64(hour*3600+minute*60+second)*1000, true
+}
+
+func floor(a, b int) int {
+	if a < 0 {
+		a -= b - 1
+	}
+	return a / b
+}
+
+func daysIn(year, month int) int {
+	switch {
+	case month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0):
+		return 29
+	case month == 2:
+		return 28
+	case month == 4 || month == 6 || month == 9 || month == 11:
+		return 30
+	}
+	return 31
 }
 
 // monthOf reads an English month of three letters.
@@ -142,7 +169,7 @@ func errorDate(text []byte) (int64, bool) {
 
 // dayAhead is how far a line's time may lie after the event's own, in
 // milliseconds: local time runs up to 14 hours before UTC, and clocks differ.
-const dayAhead = 24 * 60 * 60 * 1000
+const dayAhead = dayMilli
 
 // syslogTime reads `Jan _2 15:04:05`, or with one blank before a single digit, and
 // returns what follows the blank after it. It has neither year nor zone: UTC is

@@ -53,6 +53,13 @@ func Roots() []Root {
 // written several times. @message has the whole.
 const maxValue = 8191
 
+// The times that RFC 3339 can write, in Unix milliseconds: the years 0 to 9999.
+const (
+	minTime  = -62_167_219_200_000
+	maxTime  = 253_402_300_799_999
+	dayMilli = 24 * 60 * 60 * 1000
+)
+
 // Fields collects the typed fields of one event as JSON, one reused buffer per
 // root; it allocates nothing once its buffers have grown. A name may be written
 // once per object: engines refuse documents with duplicate keys. Names are
@@ -67,13 +74,15 @@ type Fields struct {
 	placed bool   // cloud.region is written
 	lookup *enrich.Lookup
 
-	scratch []byte // an unescaped string
-	ids     []byte // aws.cloudtrail.request.instance_ids
+	day     int64                    // of the last time that was written, counted from minTime
+	date    [len("2006-01-02T")]byte // the same, as text
+	scratch []byte                   // an unescaped string
+	ids     []byte                   // aws.cloudtrail.request.instance_ids
 }
 
 // NewFields returns an empty Fields. Without an Enricher addresses are typed but
 // nothing is looked up.
-func NewFields(e *enrich.Enricher) *Fields { return &Fields{lookup: e.Lookup()} }
+func NewFields(e *enrich.Enricher) *Fields { return &Fields{lookup: e.Lookup(), day: -1} }
 
 // Reset makes f empty for the next event.
 func (f *Fields) Reset() {
@@ -192,13 +201,25 @@ func (f *Fields) Close(root Root) {
 // Time writes a time, given in Unix milliseconds, in UTC. A year that RFC 3339
 // cannot write is left out.
 func (f *Fields) Time(root Root, name string, ms int64) {
-	t := time.UnixMilli(ms).UTC()
-	if year := t.Year(); year < 0 || year > 9999 {
+	if ms < minTime || ms > maxTime {
 		return
 	}
+	// Lines come in the order of time, so that the date is nearly always the last one.
+	day := (ms - minTime) / dayMilli
+	if day != f.day {
+		f.day = day
+		time.UnixMilli(ms).UTC().AppendFormat(f.date[:0], "2006-01-02T")
+	}
 	b := append(f.name(root, name), '"')
-	f.roots[root] = append(t.AppendFormat(b, "2006-01-02T15:04:05.000Z"), `",`...)
+	b = append(b, f.date[:]...)
+	rest := int((ms - minTime) % dayMilli)
+	b = append(appendDigits(b, rest/3_600_000), ':')
+	b = append(appendDigits(b, rest/60_000%60), ':')
+	b = append(appendDigits(b, rest/1000%60), '.', '0'+byte(rest/100%10))
+	f.roots[root] = append(appendDigits(b, rest%100), `Z",`...)
 }
+
+func appendDigits(dst []byte, n int) []byte { return append(dst, '0'+byte(n/10), '0'+byte(n%10)) }
 
 // JSONString writes value if it is a valid JSON string, cut like String's.
 func (f *Fields) JSONString(root Root, name string, value []byte) {

@@ -104,11 +104,11 @@ func findMessage(message []byte, v *values) *compiledMessage {
 	}
 	candidates := sshdCatalogue[message[0]]
 	for i := range candidates {
-		*v = values{}
 		if candidates[i].match(message, v) {
 			return &candidates[i]
 		}
 	}
+	*v = values{}
 	return nil
 }
 

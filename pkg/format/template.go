@@ -150,6 +150,7 @@ func (t *template) match(message []byte, v *values) bool {
 	if !hasPrefix(message, first) {
 		return false
 	}
+	*v = values{}
 	if t.tail {
 		i := bytes.Index(message[len(first):], []byte(": "))
 		if i >= 0 && matchParts(t.parts, message[:len(first)+i], v) {
