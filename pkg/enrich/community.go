@@ -1,7 +1,7 @@
 package enrich
 
 import (
-	"crypto/sha1" //nolint:gosec // the specification says SHA-1; nothing is secured by it
+	"crypto/sha1" // the specification says so; nothing is secured by it
 	"encoding/base64"
 	"encoding/binary"
 	"net/netip"
@@ -39,7 +39,7 @@ func (f Flow) AppendCommunityID(dst []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, f.SourcePort)
 		b = binary.BigEndian.AppendUint16(b, f.DestinationPort)
 	}
-	sum := sha1.Sum(b) //nolint:gosec // see the import
+	sum := sha1.Sum(b)
 	return base64.StdEncoding.AppendEncode(append(dst, "1:"...), sum[:])
 }
 

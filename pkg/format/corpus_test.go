@@ -89,7 +89,6 @@ type labelled struct {
 	text, host, mode string
 	match            bool
 	time             string
-	logtype          string
 }
 
 // fail2banLines reads lines that follow a comment `failJSON: {…}`.

@@ -1,5 +1,7 @@
 package format
 
+import "slices"
+
 // class is what event.category, .type, .action and .outcome say of a message. An
 // outcome is left out where a message alone does not tell.
 type class struct{ category, kind, action, outcome string }
@@ -31,6 +33,12 @@ type sshdMessage struct {
 	templates []string
 }
 
+// The endings of templates that several messages share.
+const (
+	withPort    = "( port {port}|)"
+	withVersion = "( port {port} ssh2| port {port} ssh1| port {port}|){tail}"
+)
+
 // sshdMessages returns the catalogue: the messages of OpenSSH 3 to 10 and of the
 // PAM modules that speak for it. Before matching, the prefixes "error: " and
 // "fatal: " and the suffix " [preauth]" are gone.
@@ -38,33 +46,39 @@ type sshdMessage struct {
 // OpenSSH cuts a user name at its first colon (the rest is the login style), so
 // the first ": " behind one ends what sshd says of the user: {tail}.
 func sshdMessages() []sshdMessage {
-	const port = "( port {port}|)"
+	return slices.Concat(authenticationMessages(), pamMessages(), connectionMessages(), protocolMessages())
+}
+
+func authenticationMessages() []sshdMessage {
 	return []sshdMessage{
 		{"accepted", login("success"), []string{`Accepted {method} for {user} from {address} port {port}( ssh2| ssh1|){tail}`}},
 		{"failed_key_invalid_user", refusal("ssh_method_refused"), []string{
-			`Failed publickey for (invalid|illegal) user {user} from {address}( port {port} ssh2| port {port} ssh1| port {port}|){tail}`,
-			`Failed none for (invalid|illegal) user {user} from {address}( port {port} ssh2| port {port} ssh1| port {port}|){tail}`}},
+			`Failed (publickey|none) for (invalid|illegal) user {user} from {address}` + withVersion}},
 		{"failed_key", attempt("ssh_method_refused"), []string{
-			`Failed (publickey|none) for {user} from {address}( port {port} ssh2| port {port} ssh1| port {port}|){tail}`}},
+			`Failed (publickey|none) for {user} from {address}` + withVersion}},
 		{"failed_invalid_user", login("failure"), []string{
-			`Failed {method} for (invalid|illegal) user {user} from {address}( port {port} ssh2| port {port} ssh1| port {port}|){tail}`,
-			`Failed {method} for <invalid username> from {address}( port {port} ssh2| port {port} ssh1| port {port}|){tail}`}},
+			`Failed {method} for (invalid|illegal) user {user} from {address}` + withVersion,
+			`Failed {method} for <invalid username> from {address}` + withVersion}},
 		{"failed", login("failure"), []string{
-			`Failed {method} for {user} from {address}( port {port} ssh2| port {port} ssh1| port {port}|){tail}`}},
+			`Failed {method} for {user} from {address}` + withVersion}},
 		{"postponed", attempt("ssh_postponed"), []string{
 			`(Postponed|Partial) {method} for (invalid user |){user} from {address} port {port}( ssh2| ssh1|){tail}`}},
-		{"invalid_user", refusal("ssh_invalid_user"), []string{`(Invalid|Illegal) user {user} from {address}` + port}},
+		{"invalid_user", refusal("ssh_invalid_user"), []string{`(Invalid|Illegal) user {user} from {address}` + withPort}},
 		{"invalid_user_preauth", attempt("ssh_preauth"), []string{`input_userauth_request: (invalid|illegal) user {user}`}},
 		{"user_not_allowed", refusal("ssh_user_not_allowed"), []string{`User {user} from {address} not allowed because {rest}`}},
 		{"user_not_allowed", attempt("ssh_user_not_allowed"), []string{`User {user} not allowed because {rest}`}},
-		{"root_refused", refusal("ssh_root_refused"), []string{`ROOT LOGIN REFUSED FROM {address}` + port}},
+		{"root_refused", refusal("ssh_root_refused"), []string{`ROOT LOGIN REFUSED FROM {address}` + withPort}},
 		{"refused_connect", refusal("ssh_connection_refused"), []string{`refused connect from {text} \({address}\)`, `refused connect from {address}`}},
 		{"max_attempts", refusal("ssh_max_attempts"), []string{
 			`maximum authentication attempts exceeded for (invalid user |){user} from {address} port {port}( ssh2| ssh1|)`}},
 		{"too_many_failures", attempt("ssh_max_attempts"), []string{`Disconnecting: Too many authentication failures( for {user}|)`}},
 		{"wrong_host_for_key", refusal("ssh_key_not_permitted"), []string{
 			`Authentication tried for {user} with correct key but not from a permitted host \(host={word}, ip={address}\).`}},
+	}
+}
 
+func pamMessages() []sshdMessage {
+	return []sshdMessage{
 		{"pam_error", refusal("ssh_pam"), []string{
 			`PAM: (A|a)uthentication (failure|error) for (illegal user |invalid user |){user} from {address}( via {word}|)`,
 			`PAM: User not known to the underlying authentication module for (illegal user |invalid user |){user} from {address}( via {word}|)`}},
@@ -81,13 +95,17 @@ func sshdMessages() []sshdMessage {
 		{"session_closed", sshSession("end", "ssh_session_closed"), []string{`pam_unix\(sshd:session\): session closed for user {user}`}},
 		{"session_started", sshSession("info", "ssh_session_started"), []string{`Starting session: {until} for {user} from {address} port {port} id {number}`}},
 		{"session_ended", sshSession("end", "ssh_session_ended"), []string{`Close session: user {user} from {address} port {port} id {number}`}},
+	}
+}
 
+func connectionMessages() []sshdMessage {
+	return []sshdMessage{
 		{"closed", connection("end", "ssh_disconnect"), []string{
 			`Connection (closed|reset) by (authenticating|invalid) user {user} {address} port {port}`,
-			`Connection (closed|reset) by {address}` + port}},
+			`Connection (closed|reset) by {address}` + withPort}},
 		{"disconnected", connection("end", "ssh_disconnect"), []string{
 			`Disconnected from (user|authenticating user|invalid user) {user} {address} port {port}`,
-			`Disconnected from {address}` + port}},
+			`Disconnected from {address}` + withPort}},
 		{"disconnecting", connection("end", "ssh_disconnect"), []string{
 			`Disconnecting (authenticating|invalid) user {user} {address} port {port}{tail}`,
 			`Disconnecting {address} port {port}: {rest}`, `Disconnecting: {rest}`}},
@@ -95,16 +113,20 @@ func sshdMessages() []sshdMessage {
 			`Received disconnect from {address} port {port}:{rest}`, `Received disconnect from {address}: {rest}`}},
 		{"connection", connection("start", "ssh_connection"), []string{
 			`Connection from {address} port {port} on {destination} port {destination port}( rdomain {rest}|)`,
-			`Connection from {address}` + port}},
+			`Connection from {address}` + withPort}},
+	}
+}
 
+func protocolMessages() []sshdMessage {
+	return []sshdMessage{
 		{"timeout", connection("end", "ssh_timeout"), []string{
 			`Timeout before authentication for connection from {address} to {destination}, pid = {number}`,
 			`Timeout before authentication for (authenticating user|invalid user) {user} {address} port {port}`,
-			`Timeout before authentication for {address}` + port}},
-		{"no_identification", connection("info", "ssh_protocol_error"), []string{`Did not receive identification string from {address}` + port}},
+			`Timeout before authentication for {address}` + withPort}},
+		{"no_identification", connection("info", "ssh_protocol_error"), []string{`Did not receive identification string from {address}` + withPort}},
 		{"bad_banner", connection("info", "ssh_protocol_error"), []string{
 			`banner exchange: Connection from {address} port {port}: {rest}`,
-			`Bad protocol version identification {text} from {address}` + port,
+			`Bad protocol version identification {text} from {address}` + withPort,
 			`Protocol major versions differ for {address}( port {port}|): {rest}`}},
 		{"kex_failed", connection("info", "ssh_protocol_error"), []string{
 			`kex_exchange_identification: {rest}`, `kex_protocol_error: {rest}`, `no matching {rest}`}},
@@ -138,7 +160,7 @@ type compiledMessage struct {
 }
 
 // sshdCatalogue is the catalogue by the first byte of a message.
-var sshdCatalogue = compileMessages(sshdMessages())
+var sshdCatalogue = compileMessages(sshdMessages()) //nolint:gochecknoglobals // a compiled table
 
 func compileMessages(messages []sshdMessage) (byFirst [256][]compiledMessage) {
 	for _, m := range messages {

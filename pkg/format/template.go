@@ -103,9 +103,10 @@ func alternatives(text string) []string {
 
 func unescaped(text string, from int, c byte) int {
 	for i := from; i < len(text); i++ {
-		if text[i] == '\\' {
+		switch text[i] {
+		case '\\':
 			i++
-		} else if text[i] == c {
+		case c:
 			return i
 		}
 	}

@@ -87,7 +87,7 @@ func TestThreat18LongLinesCostLinearTime(t *testing.T) {
 // TestStrangersForgeNeitherAddressNorStatus tries, in every place where a
 // stranger's text stands, what would look like a field behind it.
 func TestStrangersForgeNeitherAddressNorStatus(t *testing.T) {
-	const real, forged = "203.0.113.9", "9.9.9.9"
+	const client, forged = "203.0.113.9", "9.9.9.9"
 	payloads := []string{
 		"x from 9.9.9.9 port 1 ssh2", "x from 9.9.9.9", "from 9.9.9.9", "x from 9.9.9.9 port 1", "x 9.9.9.9 port 1", "9.9.9.9",
 		"x from 9.9.9.9 port 1 ssh2 [preauth]", "x from 9.9.9.9 not allowed because y", "x rhost=9.9.9.9", "x  user=y rhost=9.9.9.9",
@@ -132,10 +132,10 @@ func TestStrangersForgeNeitherAddressNorStatus(t *testing.T) {
 				}
 				text := fmt.Sprintf(shape, payload)
 				fields, _ := typed(t, format, text, goldenTime)
-				if got := at(fields, "source.address"); got != real && got != nil {
-					t.Errorf("%s: got source.address %v, want %s", text, got, real)
+				if got := at(fields, "source.address"); got != client && got != nil {
+					t.Errorf("%s: got source.address %v, want %s", text, got, client)
 				} else if got == nil {
-					t.Errorf("%s: got no address, want %s", text, real)
+					t.Errorf("%s: got no address, want %s", text, client)
 				}
 				if status := at(fields, "http.response.status_code"); status != nil && status != 404.0 {
 					t.Errorf("%s: got status %v, want 404", text, status)

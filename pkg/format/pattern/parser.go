@@ -137,7 +137,7 @@ func (o or) match(text []byte) bool {
 // condition reads leaf conditions joined by && and ||, of which && binds tighter,
 // with parentheses.
 func (p *parser) condition(leaf func() (matcher, error)) (matcher, error) {
-	var any or
+	var choices or
 	for {
 		var all and
 		for {
@@ -149,22 +149,10 @@ func (p *parser) condition(leaf func() (matcher, error)) (matcher, error) {
 				break
 			}
 		}
-		any = append(any, simplest(all))
-		if !p.take("||") {
-			break
+		if choices = append(choices, all); !p.take("||") {
+			return choices, nil
 		}
 	}
-	if len(any) == 1 {
-		return any[0], nil
-	}
-	return any, nil
-}
-
-func simplest(all and) matcher {
-	if len(all) == 1 {
-		return all[0]
-	}
-	return all
 }
 
 func (p *parser) operand(leaf func() (matcher, error)) (matcher, error) {

@@ -11,7 +11,7 @@ type delimiter struct {
 // whether a backslash protects a quote; here it does, because Apache writes a
 // quote inside a request as \", and a request that ended there could forge the
 // fields after it.
-var delimiters = [...]delimiter{
+var delimiters = [...]delimiter{ //nolint:gochecknoglobals // a table
 	{open: '"', close: '"', escape: '\\'},
 	{open: '[', close: ']'},
 }
