@@ -287,6 +287,24 @@ func TestStreamMadeAnewEndsTheRun(t *testing.T) {
 	})
 }
 
+// T13: the same between two listings, so that the readers notice it first.
+func TestStreamMadeAnewIsNoGapOfTheOldOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.put(shardName(0), "old", 3)
+		w.at(10*time.Second, func() {
+			w.service.Delete("logs")
+			w.service.Create("logs", 1).Put(shardName(0), []byte("new"))
+		})
+		if err := w.run(time.Minute - time.Second); !errors.Is(err, ErrMadeAnew) {
+			t.Errorf("got error %v, want %v", err, ErrMadeAnew)
+		}
+		if diff := cmp.Diff(seq("old", 3), w.seen()); diff != "" {
+			t.Errorf("emitted (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestStartOverBeginsAtTheOldestRecordAndCountsTheGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
