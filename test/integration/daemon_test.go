@@ -82,7 +82,7 @@ func (d *daemon) start() {
 	}
 	d.exited = make(chan error, 1)
 	go func() { d.exited <- d.cmd.Wait() }()
-	await(d.t, 30*time.Second, func() error {
+	await(d.t, patience, func() error {
 		_, err := d.get("/readyz")
 		return err
 	})

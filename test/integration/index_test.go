@@ -80,9 +80,9 @@ func (x *searchIndex) count(query string) int {
 }
 
 // awaitCount waits until the indices hold n documents.
-func (x *searchIndex) awaitCount(limit time.Duration, n int, check func()) {
+func (x *searchIndex) awaitCount(n int, check func()) {
 	x.t.Helper()
-	await(x.t, limit, func() error {
+	await(x.t, patience, func() error {
 		check()
 		if got := x.count(""); got < n {
 			return fmt.Errorf("indices %s*: got %d documents, want %d", x.prefix, got, n)

@@ -56,8 +56,12 @@ func run(m *testing.M) int {
 func uniqueName(t *testing.T) string {
 	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
-	return "it-" + name[max(0, len(name)-40):] + "-" + strings.ToLower(rand.Text()[:8])
+	return "it-" + name[:min(40, len(name))] + "-" + strings.ToLower(rand.Text()[:8])
 }
+
+// patience is how long a test waits for what takes seconds on an idle machine: a
+// loaded one must not fail it.
+const patience = 3 * time.Minute
 
 // await polls check until it returns nil; after limit it fails with check's last
 // error.

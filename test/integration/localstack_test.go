@@ -38,7 +38,7 @@ func TestLogEventsOfASubscribedGroupAreFoundByTheLabsSearches(t *testing.T) {
 			return e.Group != group.Name
 		}))
 	}
-	index.awaitCount(time.Minute, events, func() { d.scrape() })
+	index.awaitCount(events, func() { d.scrape() })
 
 	holds := func(group, text string) int {
 		n := 0

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/shipperd/shipperd/pkg/demo"
 	"github.com/shipperd/shipperd/test/servers"
@@ -36,7 +35,7 @@ func TestRejectedItemsAreSentAgainAndNoOthers(t *testing.T) {
 	rejected := func(m metrics) float64 {
 		return m.sum("shipperd_bulk_item_errors_total", `type="es_rejected_execution_exception"`)
 	}
-	await(t, time.Minute, func() error {
+	await(t, patience, func() error {
 		m := d.scrape()
 		smallest = min(smallest, m.sum("shipperd_bulk_window"))
 		if rejected(m) == 0 || smallest == maxRequests {
@@ -45,7 +44,7 @@ func TestRejectedItemsAreSentAgainAndNoOthers(t *testing.T) {
 		return nil
 	})
 	stopNoise()
-	index.awaitCount(time.Minute, events, func() { d.scrape() })
+	index.awaitCount(events, func() { d.scrape() })
 	index.wantIDs(ids)
 	m := d.scrape()
 	if got := m.outcome("duplicate"); got != 0 {

@@ -55,7 +55,7 @@ func TestEveryEventArrivesOnceOverStopsKillsAndResharding(t *testing.T) {
 			if len(steps) > 0 {
 				t.Fatalf("got %d records put, want enough for all steps", put)
 			}
-			index.awaitCount(time.Minute, events, func() { d.scrape() })
+			index.awaitCount(events, func() { d.scrape() })
 			index.wantIDs(ids)
 			if dead := d.scrape().outcome("dead_lettered"); dead != 0 {
 				t.Errorf("got %d dead letters, want 0", dead)

@@ -6,7 +6,6 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -54,7 +53,7 @@ func newStream(t *testing.T, url, name string, shards int32) *stream {
 
 func (s *stream) awaitActive() {
 	s.t.Helper()
-	await(s.t, 30*time.Second, func() error {
+	await(s.t, patience, func() error {
 		got, err := s.client.DescribeStreamSummary(s.t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: &s.name})
 		if err != nil {
 			return err
