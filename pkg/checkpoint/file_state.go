@@ -156,8 +156,9 @@ func (p Position) before(q Position) bool {
 			return 1
 		case ShardEnd:
 			return 2
+		default:
+			return 0
 		}
-		return 0
 	}
 	if rank(p.Kind) != rank(q.Kind) {
 		return rank(p.Kind) < rank(q.Kind)

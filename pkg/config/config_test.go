@@ -180,7 +180,7 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 }
 
 func TestListsComeWithCommasAndGroupsAsYAML(t *testing.T) {
-	loaded, err := loadText(t, "kinesis: {stream: logs}\ngroups: [{name: a, match: a}, {name: b, match: b, format: json}]\n", []string{
+	loaded, err := loadText(t, "kinesis: {stream: logs}\ngroups: [{name: a, match: a}, {name: b, match: b, format: pattern, columns: '[a]'}]\n", []string{
 		"SHIPPERD_ELASTICSEARCH_ENDPOINTS=https://a, https://b",
 		"DOMAIN_ENDPOINT=ignored.example.com",
 		"SHIPPERD_DOCUMENTS_ACCOUNTS=",

@@ -234,21 +234,24 @@ func (l *loader) decodeScalar(v reflect.Value, n *yaml.Node, key string, at Orig
 // setScalar sets v from text.
 func (l *loader) setScalar(v reflect.Value, text, key string, at Origin) {
 	l.origins[key] = at
-	ok := true
-	switch target := v.Addr().Interface().(type) {
-	case encoding.TextUnmarshaler:
-		ok = target.UnmarshalText([]byte(text)) == nil
-	case *time.Duration:
-		d, err := time.ParseDuration(text)
-		if ok = err == nil; ok {
-			*target = d
-		}
-	default:
-		ok = setKind(v, text)
-	}
-	if !ok {
+	if !set(v, text) {
 		l.mistake(at, key, "want %s", wanted(v))
 	}
+}
+
+// set says whether text fits v.
+func set(v reflect.Value, text string) bool {
+	switch target := v.Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
+		return target.UnmarshalText([]byte(text)) == nil
+	case *time.Duration:
+		d, err := time.ParseDuration(text)
+		if err == nil {
+			*target = d
+		}
+		return err == nil
+	}
+	return setKind(v, text)
 }
 
 func setKind(v reflect.Value, text string) bool {
@@ -286,6 +289,7 @@ func wanted(v reflect.Value) string {
 		return "true or false"
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
+	default:
+		return "a text"
 	}
-	return "a text"
 }

@@ -32,7 +32,7 @@ func (f leaf) variable() string {
 
 // leaves returns the leaves below v, in the order of the structs.
 func leaves(v reflect.Value, key string) []leaf {
-	_, text := v.Addr().Interface().(encoding.TextUnmarshaler)
+	_, text := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	if v.Kind() != reflect.Struct || text {
 		return []leaf{{key, v}}
 	}
@@ -67,7 +67,7 @@ func (l *loader) applyEnvironment() {
 		}
 	}
 	if domain := l.variables[domainVariable]; domain != "" {
-		if _, set := l.origins[endpointsKey]; !set {
+		if _, isSet := l.origins[endpointsKey]; !isSet {
 			l.applyOverride(Override{Key: endpointsKey, Value: domain, Flag: domainVariable})
 		}
 	}
@@ -88,7 +88,7 @@ func (l *loader) applyOverride(o Override) {
 
 // setLeaf sets a key from one text: lists have commas, lists of sections are YAML.
 func (l *loader) setLeaf(f leaf, text string, at Origin) {
-	_, ownYAML := f.value.Addr().Interface().(yaml.Unmarshaler)
+	_, ownYAML := reflect.TypeAssert[yaml.Unmarshaler](f.value.Addr())
 	list := f.value.Kind() == reflect.Slice
 	switch {
 	case ownYAML || list && f.value.Type().Elem().Kind() == reflect.Struct:

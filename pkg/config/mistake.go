@@ -38,26 +38,26 @@ type Mistake struct {
 	Message string `json:"message"`
 }
 
-// Error returns "file:line:column: key: message".
-func (m Mistake) Error() string {
+// String returns "file:line:column: key: message".
+func (m Mistake) String() string {
 	text := m.Message
 	if m.Key != "" {
 		text = m.Key + ": " + text
 	}
 	if m.Source != "" {
-		text = m.Origin.String() + ": " + text
+		text = fmt.Sprint(m.Origin, ": ", text)
 	}
 	return text
 }
 
 // Mistakes are all that one run found.
-type Mistakes []Mistake
+type Mistakes []Mistake //nolint:errname // they are a list first, which validate prints
 
 // Error returns the mistakes, one a line.
 func (m Mistakes) Error() string {
 	lines := []string{ErrInvalid.Error() + ":"}
 	for _, mistake := range m {
-		lines = append(lines, mistake.Error())
+		lines = append(lines, mistake.String())
 	}
 	return strings.Join(lines, "\n")
 }
@@ -94,7 +94,7 @@ func split(err error) []error {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what is joined further down belongs to its sentence
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
 		return []error{err}
 	}

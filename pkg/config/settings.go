@@ -34,7 +34,7 @@ func (l *loader) settingsBelow(v reflect.Value, key string) []Setting {
 
 // show writes a value.
 func show(v reflect.Value) string {
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		if text, err := m.MarshalText(); err == nil {
 			return string(text)
 		}

@@ -98,14 +98,17 @@ func FuzzSegment(f *testing.F) {
 		s.put(t, letter("after"))
 		s.close(t)
 		a := mustOpenArchive(t, fsys)
-		read := 0
+		read, found := 0, false
 		for _, segment := range segments(t, a) {
-			for range a.Letters(segment) {
+			for l, err := range a.Letters(segment) {
+				if err == nil && l.ID == "after" {
+					found = true
+				}
 				read++
 			}
 		}
-		if want := strings.Count(whole, "\n") + 1; read != want {
-			t.Fatalf("got %d lines of %q, want %d", read, content, want)
+		if want := strings.Count(whole, "\n") + 1; read != want || !found {
+			t.Fatalf("got %d lines of %q, the new letter %v, want %d and true", read, content, found, want)
 		}
 	})
 }

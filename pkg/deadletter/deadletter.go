@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -230,7 +231,7 @@ func encode(l record.Letter) []byte {
 	e := json.NewEncoder(&line)
 	e.SetEscapeHTML(false) // the document as it was sent
 	if e.Encode(l) != nil {
-		l.Data, l.Document, l.Arrival = append(l.Data[:len(l.Data):len(l.Data)], l.Document...), nil, time.Time{}
+		l.Data, l.Document, l.Arrival = append(slices.Clip(l.Data), l.Document...), nil, time.Time{}
 		line.Reset()
 		if err := e.Encode(l); err != nil {
 			panic(fmt.Sprintf("deadletter: a letter without document and times does not encode: %v", err))
