@@ -90,7 +90,7 @@ indexes it into Elasticsearch 7, Amazon Elasticsearch Service or OpenSearch.`,
 		return usageError{fmt.Errorf("%w; %q shows the flags", err, cmd.CommandPath()+" --help")}
 	})
 	root.AddGroup(&cobra.Group{ID: groupMain, Title: "Run:"}, &cobra.Group{ID: groupCheck, Title: "Check:"})
-	root.AddCommand(newRunCommand(), newDemoCommand(),
+	root.AddCommand(newRunCommand(), newDemoCommand(), newReplayCommand(),
 		newValidateCommand(), newConfigCommand(), newParseCommand(), newHealthcheckCommand(), newVersionCommand())
 	return root
 }

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/deadletter"
+	"github.com/shipperd/shipperd/pkg/disk"
+	"github.com/shipperd/shipperd/pkg/elastic"
+	"github.com/shipperd/shipperd/pkg/logging"
+	"github.com/shipperd/shipperd/pkg/progress"
+	"github.com/shipperd/shipperd/pkg/replay"
+)
+
+// replayOptions are the flags of replay.
+type replayOptions struct {
+	reasons      []string
+	index        string
+	since, until string
+	suffix       string
+}
+
+// suffixLetters are what an index name takes, wherever it stands in it.
+const suffixLetters = "abcdefghijklmnopqrstuvwxyz0123456789._-"
+
+// filter returns the letters that are meant.
+func (o *replayOptions) filter() (deadletter.Filter, error) {
+	f := deadletter.Filter{Reasons: o.reasons, Index: o.index}
+	var errs []error
+	for _, flag := range []struct {
+		name, text string
+		to         *time.Time
+	}{{"--since", o.since, &f.Since}, {"--until", o.until, &f.Until}} {
+		if flag.text == "" {
+			continue
+		}
+		var err error
+		if *flag.to, err = time.Parse(time.RFC3339, flag.text); err != nil {
+			errs = append(errs, fmt.Errorf("%s %q: write it as 2026-01-31T00:00:00Z", flag.name, flag.text))
+		}
+	}
+	if err := errors.Join(append(errs, f.Validate())...); err != nil {
+		return f, usageError{err}
+	}
+	return f, nil
+}
+
+func newReplayCommand() *cobra.Command {
+	var flags configFlags
+	var o replayOptions
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "Send dead letters again, once their cause has been repaired",
+		Long: `replay sends the dead letters of the configuration's folder again, oldest first, and
+takes out those that were delivered; a document that is there already counts as
+delivered, so a replay may be stopped and repeated at any time. The daemon may run
+meanwhile. What is refused again stays.`,
+		Example: `  shipperd replay
+  shipperd replay --reason rejected --index 'cwl-2026.11.*'
+  shipperd replay --reason index_read_only --index-suffix=-late`,
+		GroupID: groupMain,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter, err := o.filter()
+			if err != nil {
+				return err
+			}
+			if strings.Trim(o.suffix, suffixLetters) != "" {
+				return usageError{fmt.Errorf("--index-suffix %q: an index name takes only a-z, 0-9, '.', '_' and '-'", o.suffix)}
+			}
+			loaded, err := flags.load()
+			if err != nil {
+				return err
+			}
+			return runReplay(cmd.Context(), loaded.Config, filter, o.suffix, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().StringSliceVar(&o.reasons, "reason", nil, "only letters of these reasons")
+	cmd.Flags().StringVar(&o.index, "index", "", "only letters of indices that match, with * and ?")
+	cmd.Flags().StringVar(&o.since, "since", "", "only letters given up at this time or later, as 2026-01-31T00:00:00Z")
+	cmd.Flags().StringVar(&o.until, "until", "", "only letters given up before this time")
+	cmd.Flags().StringVar(&o.suffix, "index-suffix", "", "put behind the name of every index, where the document's own is read-only now")
+	return cmd
+}
+
+func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, suffix string, stdout, stderr io.Writer) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	log, _ := logging.New(c.Log, stderr)
+	archive, err := deadletter.OpenArchive(ctx, disk.OS{}, c.DeadLetters, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, archive.Close()) }()
+	documents, err := openDocuments(c)
+	if err != nil {
+		return err
+	}
+	kept := &replay.Kept{}
+	sink, err := elastic.New(ctx, c.Elasticsearch, elastic.Deps{
+		Letters: kept, Progress: &progress.Monitor{}, Draining: ctx.Done(), Log: log, Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		return err
+	}
+	r := replay.Replay{
+		Archive: archive, Filter: filter, Sink: sink, Kept: kept, Decoder: documents.NewDecoder(), IndexSuffix: suffix,
+		Report: func(p replay.Progress) {
+			fmt.Fprintf(stderr, "\r%d letters sent, %d delivered, %d of %d MiB", p.Sent, p.Delivered, p.Bytes>>20, p.Total>>20)
+		},
+	}
+	p, err := r.Run(ctx)
+	fmt.Fprintln(stderr)
+	fmt.Fprintf(stdout, "%d letters sent, %d delivered and taken out, %d stay, %d not chosen\n", p.Sent, p.Delivered, p.Kept(), p.Skipped)
+	return err
+}
