@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog" //nolint:depguard // exporter-toolkit's interface; it gets one that discards
+	"log/slog" //nolint:depguard // exporter-toolkit's interface; what it says goes to zap
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -84,9 +84,9 @@ func Serve(ctx context.Context, config Config, deps Deps) error {
 			zap.String("listen", config.Listen))
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, config.Listen, config.WebConfig, newHandler(deps)) })
+	group.Go(func() error { return serve(ctx, config.Listen, config.WebConfig, newHandler(deps), log) })
 	if config.PprofListen != "" {
-		group.Go(func() error { return serve(ctx, config.PprofListen, "", newPprofHandler()) })
+		group.Go(func() error { return serve(ctx, config.PprofListen, "", newPprofHandler(), log) })
 	}
 	return group.Wait()
 }
@@ -94,12 +94,14 @@ func Serve(ctx context.Context, config Config, deps Deps) error {
 // shutdownTimeout lets a scrape that is under way end.
 const shutdownTimeout = time.Second
 
-func serve(ctx context.Context, address, webConfig string, handler http.Handler) error {
+func serve(ctx context.Context, address, webConfig string, handler http.Handler, log *zap.Logger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", address, err)
 	}
+	reports := slog.New(reporter{log})
 	server := newServer(handler)
+	server.ErrorLog = slog.NewLogLogger(reports.Handler(), slog.LevelWarn)
 	stop := context.AfterFunc(ctx, func() {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
@@ -108,7 +110,7 @@ func serve(ctx context.Context, address, webConfig string, handler http.Handler)
 		}
 	})
 	defer stop()
-	err = web.Serve(listener, server, &web.FlagConfig{WebConfigFile: &webConfig}, slog.New(slog.DiscardHandler))
+	err = web.Serve(newLimitedListener(listener, maxConnections), server, &web.FlagConfig{WebConfigFile: &webConfig}, reports)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
