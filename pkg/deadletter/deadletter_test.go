@@ -333,13 +333,12 @@ func TestSegmentClosesByAge(t *testing.T) {
 func TestSegmentClosesBySize(t *testing.T) {
 	fsys := &disktest.FS{}
 	s := mustOpen(t, fsys, testConfig)
-	s.put(t, sized("1", segmentBytes/2))
-	if got := ids(t, fsys); len(got) != 0 {
-		t.Errorf("got letters %q of the open segment", got)
-	}
-	s.put(t, sized("2", segmentBytes/2))
-	if got := ids(t, fsys); len(got) != 2 {
-		t.Errorf("got letters %q when the segment was full, want 1 and 2", got)
+	a := mustOpenArchive(t, fsys)
+	for i, want := range []int{0, 1, 1, 2} {
+		s.put(t, sized(fmt.Sprint(i), segmentBytes/2))
+		if got := len(segments(t, a)); got != want {
+			t.Errorf("got %d closed segments after %d letters of half a segment, want %d", got, i+1, want)
+		}
 	}
 }
 

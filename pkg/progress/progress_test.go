@@ -54,7 +54,7 @@ func TestTheTaskThatIsStuckLongestIsNamed(t *testing.T) {
 	})
 }
 
-func TestWithoutAMonitorNothingHappens(t *testing.T) {
+func TestWithoutAMonitorNothingHappens(*testing.T) {
 	var m *progress.Monitor
 	task := m.Begin("work")
 	task.Wait()
