@@ -82,6 +82,10 @@ func TestCommunityIDIsThatOfTheSpecification(t *testing.T) {
 		}
 	}
 	one, other := netip.MustParseAddr("1.2.3.4"), netip.MustParseAddr("::1")
+	there, back := Flow{one, one, 5, 80, 6}, Flow{one, one, 80, 5, 6}
+	if got, want := string(there.AppendCommunityID(nil)), string(back.AppendCommunityID(nil)); got != want {
+		t.Errorf("between the ports of one host: got %s and %s, want the same", got, want)
+	}
 	for _, f := range []Flow{{one, other, 1, 1, 6}, {one, one, 0, 0, 1}, {other, other, 0, 0, 58}, {}} {
 		if f.HasCommunityID() {
 			t.Errorf("%v: got an id, want none", f)

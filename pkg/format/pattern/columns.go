@@ -32,11 +32,7 @@ func (c *columns) split(text []byte, values *[][]byte) bool {
 	if len(c.after) == 0 {
 		return true
 	}
-	between := t.count() - len(c.after)
-	if between < 0 {
-		return false
-	}
-	for range between {
+	for range t.count() - len(c.after) {
 		t.next()
 	}
 	for i := range c.after {
