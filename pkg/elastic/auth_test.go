@@ -2,7 +2,6 @@ package elastic
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -55,7 +54,7 @@ func TestSigV4SignsTheWireBytesOfEveryAttempt(t *testing.T) {
 				return server.RoundTrip(r)
 			})
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		w.write(makeRecord("a", today, 50))
 		want(t, "requests", server.Requests(), 2)
 	})
@@ -80,7 +79,7 @@ func checkSignature(t *testing.T, r *http.Request) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := r.Clone(context.Background())
+	again := r.Clone(t.Context())
 	again.Header.Del("Authorization")
 	credentials := aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret", SessionToken: "token"}
 	if err := v4.NewSigner().SignHTTP(t.Context(), credentials, again, hash, "es", "eu-west-1", at); err != nil {
@@ -153,7 +152,7 @@ func TestRotatedPasswordIsReadAfter401(t *testing.T) {
 		}}
 		w := newWorld(t, server, func(c *Config) { c.Auth.Username, c.Auth.PasswordFile = "shipper", file })
 		go func() {
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			write("new")
 		}()
 		w.write(makeRecord("a", today, 10))
@@ -197,12 +196,12 @@ func TestPasswordIsNowhereToBeSeen(t *testing.T) {
 		addEvent(r, "cwl-blocked", "b", `{"@message":"x"}`)
 		go func() {
 			for range 20 {
-				time.Sleep(10 * time.Second)
+				<-time.After(10 * time.Second)
 				w.write(makeRecord(time.Now().String(), today, 2))
 			}
 		}()
 		w.write(r)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 
 		var everything bytes.Buffer
 		for _, entry := range w.logs.All() {
@@ -267,9 +266,9 @@ func TestTransportIsReplacedAfterAMinute(t *testing.T) {
 		}
 		r := transport.(*rotating)
 		first := r.transport(time.Now())
-		time.Sleep(connectionLife - 1)
+		<-time.After(connectionLife - time.Nanosecond)
 		want(t, "the same before", r.transport(time.Now()) == first, true)
-		time.Sleep(1)
+		<-time.After(time.Nanosecond)
 		want(t, "the same after", r.transport(time.Now()) == first, false)
 	})
 }

@@ -121,9 +121,8 @@ func (b *batch) sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-draining:
+		return b.sleep(ctx, b.jitter(lastTries)) // all batches wake now
 	}
-	time.Sleep(b.jitter(lastTries)) // all batches wake now
-	return nil
 }
 
 // jitter returns a random duration below d, in nanoseconds, so that no two batches

@@ -24,7 +24,9 @@ const (
 )
 
 // classes lists all classes, for metrics.
-var classes = [...]class{accepted, duplicate, busy, failing, unreachable, unknown, rejected, tooLarge, blocked, paused}
+var classes = [...]class{ //nolint:gochecknoglobals // a table
+	accepted, duplicate, busy, failing, unreachable, unknown, rejected, tooLarge, blocked, paused,
+}
 
 // String returns the class as the metrics labels have it.
 func (c class) String() string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -78,12 +79,9 @@ func (c *Config) Validate() error {
 		wrong("blocked_after", "%v is not above zero", c.BlockedAfter)
 	}
 	oneOf := func(key, value string, allowed ...string) {
-		for _, a := range allowed {
-			if value == a {
-				return
-			}
+		if !slices.Contains(allowed, value) {
+			wrong(key, "%q is none of %s", value, strings.Join(allowed, ", "))
 		}
-		wrong(key, "%q is none of %s", value, strings.Join(allowed, ", "))
 	}
 	oneOf("gzip", c.Gzip, "auto", "on", "off")
 	oneOf("template", c.Template, "ensure", "check", "off")
@@ -138,7 +136,7 @@ func forbiddenHost(host string) bool {
 }
 
 // metadataIPv6 is the instance metadata service's address that is not link-local.
-var metadataIPv6 = netip.MustParseAddr("fd00:ec2::254")
+var metadataIPv6 = netip.MustParseAddr("fd00:ec2::254") //nolint:gochecknoglobals // a constant
 
 // forbidden says whether nothing of ours must ever be sent to address: whoever
 // can write a configuration or a DNS record must not have shipperd talk to the

@@ -29,7 +29,7 @@ const (
 	pauseMisconfigured pauseReason = "misconfigured" // any other answer that no bulk endpoint gives
 )
 
-var pauseReasons = [...]pauseReason{
+var pauseReasons = [...]pauseReason{ //nolint:gochecknoglobals // a table
 	pauseUnauthorized, pauseForbidden, pauseNotFound, pauseBlocked,
 	pauseRefused, pauseUnanswered, pauseMisconfigured,
 }

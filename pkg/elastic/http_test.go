@@ -56,9 +56,9 @@ func TestEarlyRepliesDoNotCorruptBodies(t *testing.T) {
 		},
 	}
 	w := newWorld(t, server, nil)
-	real := httptest.NewServer(server)
-	defer real.Close()
-	w.overHTTP(real, TLSConfig{})
+	listening := httptest.NewServer(server)
+	defer listening.Close()
+	w.overHTTP(listening, TLSConfig{})
 	pad := make([]byte, 1000)
 	for i := range pad {
 		pad[i] = 'a' + byte(i%26)
@@ -110,12 +110,12 @@ func TestDamageOverHTTP(t *testing.T) {
 		if damage == elasticfake.Slow {
 			continue // a byte a second, in real time
 		}
-		server := &elasticfake.Server{Script: func(r *elasticfake.Request) elasticfake.Fault {
+		server := &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
 			return elasticfake.Fault{Damage: damage}
 		}}
 		w := newWorld(t, server, func(c *Config) { c.Timeout = 200 * time.Millisecond })
-		real := httptest.NewServer(server)
-		w.overHTTP(real, TLSConfig{})
+		listening := httptest.NewServer(server)
+		w.overHTTP(listening, TLSConfig{})
 		docs := w.sink.collect(nil, []*record.Record{makeRecord("a", today, 10)})
 		reply := w.sink.send(t.Context(), w.sink.endpoints.all[0], docs, false)
 		if reply.class != unknown {
@@ -125,19 +125,19 @@ func TestDamageOverHTTP(t *testing.T) {
 		if n := cap(reply.body); n > 4<<20 {
 			t.Errorf("damage %d: got a buffer of %d bytes, want it bounded", damage, n)
 		}
-		real.Close()
+		listening.Close()
 	}
 }
 
 func TestTLSWithCustomAuthorityAndClientCertificate(t *testing.T) {
 	server := &elasticfake.Server{}
 	w := newWorld(t, server, nil)
-	real := httptest.NewUnstartedServer(server)
-	real.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS13}
-	real.StartTLS()
-	defer real.Close()
+	listening := httptest.NewUnstartedServer(server)
+	listening.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS13}
+	listening.StartTLS()
+	defer listening.Close()
 	dir := t.TempDir()
-	ca := writePEM(t, dir, "ca.pem", "CERTIFICATE", real.Certificate().Raw)
+	ca := writePEM(t, dir, "ca.pem", "CERTIFICATE", listening.Certificate().Raw)
 	cert, key := clientCertificate(t, dir)
 	docs := w.sink.collect(nil, []*record.Record{makeRecord("a", today, 10)})
 	for _, test := range []struct {
@@ -147,7 +147,7 @@ func TestTLSWithCustomAuthorityAndClientCertificate(t *testing.T) {
 		{TLSConfig{}, unreachable},
 		{TLSConfig{CAFile: ca, CertFile: cert, KeyFile: key}, accepted},
 	} {
-		w.overHTTP(real, test.tls)
+		w.overHTTP(listening, test.tls)
 		reply := w.sink.send(t.Context(), w.sink.endpoints.all[0], docs, true)
 		if reply.class != test.want {
 			t.Errorf("%+v: got %v, %v, want %v", test.tls, reply.class, reply.err, test.want)
@@ -196,7 +196,7 @@ func benchmarkWrite(b *testing.B, compress string) {
 	const events = 2000
 	answer := []byte(`{"errors":false,"items":[` + strings.Repeat(`{"create":{"status":201}},`, events-1) + `{"create":{"status":201}}]}`)
 	w := worldBefore(b, roundTrip(func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(answer))}, r.Body.Close()
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(answer))}, r.Body.Close()
 	}), func(c *Config) { c.Gzip = compress })
 	r := makeRecord("a", today, events)
 	b.ReportAllocs()

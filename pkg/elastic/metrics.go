@@ -10,7 +10,7 @@ import (
 
 // kinds are the types of errors that are counted by name; the rest is "other". A
 // type is the server's word, and a bounded label.
-var kinds = [...]string{
+var kinds = [...]string{ //nolint:gochecknoglobals // a table
 	"action_request_validation_exception", "circuit_breaking_exception", typeClusterBlock,
 	"document_parsing_exception", "es_rejected_execution_exception", "illegal_argument_exception",
 	"index_closed_exception", typeIndexCreateBlock, "index_not_found_exception",
@@ -23,7 +23,7 @@ var kinds = [...]string{
 const otherKind = "other"
 
 // codes are the statuses whose series are there from the start.
-var codes = [...]int{
+var codes = [...]int{ //nolint:gochecknoglobals // a table
 	0, http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
 	http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusInternalServerError,
 	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,

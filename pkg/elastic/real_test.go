@@ -70,7 +70,7 @@ func freshIndex(t *testing.T, url, name string) string {
 	t.Helper()
 	name = fmt.Sprintf("cwl-test-%s-%d", name, time.Now().UnixNano())
 	t.Cleanup(func() {
-		request, err := http.NewRequest(http.MethodDelete, url+"/"+name, nil) //nolint:noctx // the test's has ended
+		request, err := http.NewRequest(http.MethodDelete, url+"/"+name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

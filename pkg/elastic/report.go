@@ -32,6 +32,7 @@ func (s *Sink) observe(e *endpoint, r *reply) {
 	case accepted:
 		s.metrics.up.Set(1)
 		s.recovered(e)
+	default: // about documents
 	}
 }
 

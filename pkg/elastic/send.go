@@ -26,7 +26,7 @@ const (
 
 // filterPath asks for the status and the error of each item and nothing else. A
 // proxy or a signed POST may lose it: the scanner takes full replies too.
-var filterPath = []string{"errors", "items.*.status", "items.*.error"}
+const filterPath = "errors,items.*.status,items.*.error"
 
 // reply is what became of one attempt. It is reused; its items point into body.
 type reply struct {
@@ -84,7 +84,7 @@ func (r *reply) exchange(ctx context.Context, timeout time.Duration, e *endpoint
 	defer cancel()
 	response, err := esapi.BulkRequest{
 		Body:       b.reader(),
-		FilterPath: filterPath,
+		FilterPath: []string{filterPath},
 		Header:     http.Header{"Content-Type": {"application/x-ndjson"}},
 	}.Do(ctx, e)
 	if err != nil {

@@ -140,7 +140,7 @@ func (s *Sink) Write(ctx context.Context, records []*record.Record) error {
 	*docs = s.collect((*docs)[:0], records)
 	defer func() {
 		if cap(*docs) <= keepDocs {
-			clear(*docs) // lets go of the records
+			clear((*docs)[:cap(*docs)]) // lets go of the records
 			s.docs.Put(docs)
 		}
 	}()

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
+	"github.com/shipperd/shipperd/pkg/pipeline"
+	"github.com/shipperd/shipperd/pkg/pipeline/pipelinetest"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -48,6 +50,12 @@ func TestWriteIndexesAndCountsDuplicates(t *testing.T) {
 	})
 }
 
+func TestSinkKeepsTheContract(t *testing.T) {
+	pipelinetest.TestSink(t, today, func(t *testing.T) pipeline.Sink {
+		return newWorld(t, &elasticfake.Server{}, nil).sink
+	})
+}
+
 func TestWriteOfNothingSendsNothing(t *testing.T) {
 	w := newWorld(t, &elasticfake.Server{}, nil)
 	w.write()
@@ -72,7 +80,7 @@ func TestItem429SendsOnlyTheRefusedAgainAndShrinksTheWindow(t *testing.T) {
 		for b := range 20 {
 			batches.Go(func() { w.write(makeRecord(fmt.Sprint(b), today, 500)) })
 		}
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		want(t, "window", w.metric("bulk_window", ""), 1)
 		batches.Wait()
 		want(t, "documents", server.Count(), 20*500)
@@ -216,7 +224,7 @@ func TestRefusedInEveryFormPausesTheIndex(t *testing.T) {
 		w := newWorld(t, server, nil)
 		r, other := makeRecord("a", today, 50), makeRecord("b", "cwl-2026.11.21", 50)
 		go func() {
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			want(t, "other index", len(server.Documents("cwl-2026.11.21")), 50)
 			want(t, "sink_paused", w.metric("sink_paused", "refused"), 1)
 			if name, age, stuck := w.monitor.Stuck(time.Minute); stuck {
@@ -252,7 +260,7 @@ func TestRefusedInEveryFormWhileOthersPassIsADeadLetter(t *testing.T) {
 		go func() {
 			for i := range 10 {
 				w.write(makeRecord(fmt.Sprint("later", i), today, 1))
-				time.Sleep(5 * time.Second)
+				<-time.After(5 * time.Second)
 			}
 		}()
 		w.write(r)
@@ -261,7 +269,7 @@ func TestRefusedInEveryFormWhileOthersPassIsADeadLetter(t *testing.T) {
 		want(t, "reason", l.Reason, record.ReasonRejected)
 		want(t, "error type", l.ErrorType, "mapper_parsing_exception")
 		want(t, "document", string(l.Document), string(r.Doc(&r.Events[3])))
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
 
@@ -395,7 +403,7 @@ func TestItem5xxThatLastsTakesThePathOfItem400(t *testing.T) {
 				go func() {
 					for i := 0; others && ctx.Err() == nil; i++ {
 						w.write(makeRecord(fmt.Sprint("other", i), today, 1))
-						time.Sleep(10 * time.Second)
+						<-time.After(10 * time.Second)
 					}
 				}()
 				began := time.Now()
@@ -414,7 +422,7 @@ func TestItem5xxThatLastsTakesThePathOfItem400(t *testing.T) {
 					want(t, "status", l.Status, 500)
 				}
 				<-ctx.Done()
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 			})
 		}
 	}
@@ -484,7 +492,7 @@ func TestReadOnlyIndexDoesNotStopTheOthers(t *testing.T) {
 			batches.Go(func() { w.write(blocked, open) })
 			for i := range 50 {
 				batches.Go(func() {
-					time.Sleep(time.Duration(i) * time.Second)
+					<-time.After(time.Duration(i) * time.Second)
 					sent := time.Now()
 					w.write(makeRecord(fmt.Sprint(i), "cwl-2026.11.21", 10))
 					if took := time.Since(sent); took > 100*time.Millisecond {
@@ -520,7 +528,7 @@ func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 			go func() {
 				for i := 0; others && ctx.Err() == nil; i++ {
 					w.write(makeRecord(fmt.Sprint("other", i), "cwl-2026.11.21", 1))
-					time.Sleep(20 * time.Second)
+					<-time.After(20 * time.Second)
 				}
 			}()
 			r := makeRecord("a", today, 30)
@@ -538,7 +546,7 @@ func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 			want(t, "reason", w.letters.all()[29].Reason, record.ReasonReadOnly)
 			want(t, "error type", w.letters.all()[29].ErrorType, typeClusterBlock)
 			<-ctx.Done()
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		})
 	}
 }
@@ -575,7 +583,7 @@ func TestConfigurationFaultsPauseAndNothingIsADeadLetter(t *testing.T) {
 				for _, r := range records {
 					batches.Go(func() { w.write(r) })
 				}
-				time.Sleep(time.Hour)
+				<-time.After(time.Hour)
 				want(t, name+": sink_paused", w.metric("sink_paused", name), 1)
 				batches.Wait()
 				want(t, "outcomes", outcomes(records...), map[string]int{"indexed": 20})
@@ -624,7 +632,7 @@ func TestDrainingTriesOnceMoreAndThenGivesUp(t *testing.T) {
 				w := newWorld(t, server, nil)
 				r := makeRecord("a", today, 10)
 				go func() {
-					time.Sleep(time.Until(drain))
+					<-time.After(time.Until(drain))
 					close(w.draining)
 				}()
 				err := w.sink.Write(t.Context(), []*record.Record{r})
@@ -673,7 +681,7 @@ func TestFullDeadLettersBlockTheBatchAndLookLikeAWait(t *testing.T) {
 		r := &record.Record{}
 		addEvent(r, today, "large", `{"@message":"`+strings.Repeat("x", 100_000)+`"}`)
 		go func() {
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			if name, age, stuck := w.monitor.Stuck(time.Minute); stuck {
 				t.Errorf("%s looks stuck for %v", name, age)
 			}
@@ -691,7 +699,7 @@ func TestFullDeadLettersBlockTheBatchAndLookLikeAWait(t *testing.T) {
 func TestCollisionsAreFoundAndDeadLettered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, &elasticfake.Server{}, nil)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		r := makeRecord("a", today, 4)
 		r.Arrival = time.Now()
 		same := string(r.Doc(&r.Events[0]))
@@ -721,7 +729,7 @@ func TestRereadRecordsAndOwnResendsAreNotLookedUp(t *testing.T) {
 		w.server.Put(today, "old-0", `{"@log_group":"another"}`)
 		old := makeRecord("old", today, 1) // arrived an hour before the start
 		w.write(old)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		resent := makeRecord("new", today, 1)
 		resent.Arrival = time.Now()
 		w.write(resent)
@@ -857,7 +865,7 @@ func TestSameSeedSameRequests(t *testing.T) {
 			var batches sync.WaitGroup
 			for b := range 8 {
 				batches.Go(func() {
-					time.Sleep(time.Duration(b) * 1001 * time.Nanosecond)
+					<-time.After(time.Duration(b) * 1001 * time.Nanosecond)
 					w.write(makeRecord(fmt.Sprint(b), today, 10))
 				})
 			}

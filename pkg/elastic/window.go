@@ -60,7 +60,7 @@ func (w *window) acquire(ctx context.Context) error {
 	w.mu.Unlock()
 	select {
 	case delay := <-given:
-		time.Sleep(delay)
+		<-time.After(delay)
 		return nil
 	case <-ctx.Done():
 	}

@@ -131,6 +131,7 @@ func (r *reply) damage(d Damage) {
 		r.padding = hugeBytes
 	case Slow:
 		r.pace = time.Second
+	default: // not done to the body
 	}
 }
 

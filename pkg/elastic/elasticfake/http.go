@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -60,8 +61,9 @@ func (s *Server) serve(r *http.Request) (*reply, error) {
 	case Hung:
 		<-r.Context().Done()
 		return nil, context.Cause(r.Context())
+	default:
+		return &answer, nil
 	}
-	return &answer, nil
 }
 
 // pause waits in the time of the caller, which may be fake.
@@ -85,9 +87,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // closes the connection without a reply
 	}
-	for key, values := range answer.header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), answer.header)
 	answer.setLength()
 	w.Header().Set("Content-Length", answer.header.Get("Content-Length"))
 	w.WriteHeader(answer.status)
