@@ -60,10 +60,11 @@ func TestMistakes(t *testing.T) {
 			if err == nil || !errors.Is(err, ErrInvalid) {
 				t.Fatalf("got error %v, want ErrInvalid", err)
 			}
-			got := err.Error() + "\n"
+			lines := []string{err.Error()}
 			for _, warning := range loaded.Warnings {
-				got += "warning: " + warning + "\n"
+				lines = append(lines, "warning: "+warning)
 			}
+			got := strings.Join(lines, "\n") + "\n"
 			if strings.Contains(got, "hunter2") {
 				t.Errorf("the secret is in %s", got)
 			}
