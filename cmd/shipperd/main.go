@@ -68,6 +68,7 @@ func exitCode(err error) int {
 const (
 	groupMain  = "main"
 	groupCheck = "check"
+	groupSetup = "setup"
 )
 
 func newRoot() *cobra.Command {
@@ -89,8 +90,9 @@ indexes it into Elasticsearch 7, Amazon Elasticsearch Service or OpenSearch.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %q shows the flags", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddGroup(&cobra.Group{ID: groupMain, Title: "Run:"}, &cobra.Group{ID: groupCheck, Title: "Check:"})
+	root.AddGroup(&cobra.Group{ID: groupMain, Title: "Run:"}, &cobra.Group{ID: groupSetup, Title: "Set up:"}, &cobra.Group{ID: groupCheck, Title: "Check:"})
 	root.AddCommand(newRunCommand(), newDemoCommand(), newReplayCommand(),
+		newSubscribeCommand(), newBackfillCommand(),
 		newValidateCommand(), newConfigCommand(), newParseCommand(), newHealthcheckCommand(), newVersionCommand())
 	return root
 }
