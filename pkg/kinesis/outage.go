@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // callError is a failed call of the service, classified.
@@ -18,49 +19,59 @@ type callError struct {
 func (e *callError) Error() string { return e.op + ": " + e.err.Error() }
 func (e *callError) Unwrap() error { return e.err }
 
+// quiet is the least time between the first lines of two outages for one reason: a
+// service that fails now and then fills metrics, not the log.
+const quiet = time.Minute
+
 // outages makes one log line of the first failure and one of the recovery,
 // however many shards fail in the same way meanwhile.
 type outages struct {
 	log     *zap.Logger
 	metrics *metrics
 
-	mu   sync.Mutex
-	open map[reason]*outage
+	mu     sync.Mutex
+	open   map[reason]*outage
+	logged map[reason]time.Time // when the latest first line was written
 }
 
 type outage struct {
 	since    time.Time
 	failures int
-	callers  int // that fail in this way at the moment
+	callers  int  // that fail in this way at the moment
+	logged   bool // its first line is written
 }
 
 func newOutages(log *zap.Logger, m *metrics) *outages {
-	return &outages{log: log, metrics: m, open: make(map[reason]*outage)}
+	return &outages{log: log, metrics: m, open: make(map[reason]*outage), logged: make(map[reason]time.Time)}
 }
 
 // join counts a failure; caller says whether the caller has not been failing in this way before.
 func (o *outages) join(failure *callError, caller bool) {
+	o.metrics.pause(failure.reason, true)
+	if o.count(failure.reason, caller, time.Now()) {
+		o.log.Check(level(failure.reason, zap.WarnLevel), "kinesis calls fail").Write(
+			zap.String("reason", string(failure.reason)), zap.Error(failure), zap.String("advice", advice(failure.reason, failure.op)))
+	}
+}
+
+// count says whether the failure is to be logged.
+func (o *outages) count(r reason, caller bool, now time.Time) bool {
 	o.mu.Lock()
-	out, known := o.open[failure.reason]
+	defer o.mu.Unlock()
+	out, known := o.open[r]
 	if !known {
-		out = &outage{since: time.Now()}
-		o.open[failure.reason] = out
+		out = &outage{since: now}
+		o.open[r] = out
 	}
 	out.failures++
 	if caller {
 		out.callers++
 	}
-	o.mu.Unlock()
-	if known {
-		return
+	if last, ok := o.logged[r]; out.logged || ok && now.Sub(last) < quiet {
+		return false
 	}
-	o.metrics.pause(failure.reason, true)
-	fields := []zap.Field{zap.String("reason", string(failure.reason)), zap.Error(failure), zap.String("advice", advice(failure.reason, failure.op))}
-	if failure.reason == throttled || failure.reason == expired {
-		o.log.Debug("kinesis calls fail", fields...) // part of sharing a stream; the metrics count it
-		return
-	}
-	o.log.Warn("kinesis calls fail", fields...)
+	out.logged, o.logged[r] = true, now
+	return true
 }
 
 // leave ends a caller's part in an outage; the last one ends the outage.
@@ -77,14 +88,18 @@ func (o *outages) leave(r reason, recovered bool) {
 		return
 	}
 	o.metrics.pause(r, false)
-	fields := []zap.Field{zap.String("reason", string(r)), zap.Duration("lasted", time.Since(out.since)), zap.Int("failures", out.failures)}
-	switch {
-	case !recovered: // shipperd stops, or the shard has ended
-	case r == throttled || r == expired:
-		o.log.Debug("kinesis calls succeed again", fields...)
-	default:
-		o.log.Info("kinesis calls succeed again", fields...)
+	if recovered && out.logged { // otherwise shipperd stops, or the shard has ended
+		o.log.Check(level(r, zap.InfoLevel), "kinesis calls succeed again").Write(
+			zap.String("reason", string(r)), zap.Duration("lasted", time.Since(out.since)), zap.Int("failures", out.failures))
 	}
+}
+
+// level lowers the level of what belongs to sharing a stream; the metrics count it.
+func level(r reason, usual zapcore.Level) zapcore.Level {
+	if r == throttled || r == expired {
+		return zap.DebugLevel
+	}
+	return usual
 }
 
 // The waits after a failure. Full jitter below the ceiling, which doubles each

@@ -83,15 +83,17 @@ func (r *reader) step(ctx context.Context) (ended bool, err error) {
 	if err != nil {
 		return r.repair(ctx, err)
 	}
-	r.retry.recovered()
+	r.iterator, r.children = out.NextShardIterator, out.ChildShards
+	whole := r.iterator != nil || len(r.children) > 0
+	if whole {
+		r.retry.recovered()
+	}
 	if err := r.deliver(out.Records); err != nil { // also what comes with the last reply
 		return false, err
 	}
-	r.iterator = out.NextShardIterator
-	if r.iterator != nil {
-		return false, nil
+	if whole {
+		return r.iterator == nil, nil
 	}
-	r.children = out.ChildShards
 	return r.closed(ctx)
 }
 
@@ -279,11 +281,9 @@ func (r *reader) endGap(to time.Time) {
 		zap.Time("from", r.gapFrom), zap.Time("to", to))
 }
 
-// closed says whether the shard has ended, after a reply without a next iterator.
+// closed says whether the shard has ended, after a reply with neither a next
+// iterator nor children.
 func (r *reader) closed(ctx context.Context) (ended bool, err error) {
-	if len(r.children) > 0 {
-		return true, nil
-	}
 	shard, err := r.findShard(ctx, r.task, r.id)
 	if err != nil {
 		return false, err // read again after the last record, to the same end
