@@ -133,7 +133,7 @@ func TestFlagsBeatEnvironmentBeatsFileBeatsDefaults(t *testing.T) {
 		want, origin string
 	}{
 		{func() {}, "info", "default"},
-		{func() { text += "log:\n  level: warn\n" }, "warn", "shipperd.yaml:4:3"},
+		{func() { text = enough + "log:\n  level: warn\n" }, "warn", "shipperd.yaml:4:3"},
 		{func() { environ = []string{"SHIPPERD_LOG_LEVEL=error"} }, "error", "SHIPPERD_LOG_LEVEL"},
 		{func() { overrides = []Override{{key, "debug", "--log-level"}} }, "debug", "--log-level"},
 	} {
