@@ -71,10 +71,13 @@ func String(b []byte, i int) (end int, esc Escapes) {
 			return Invalid, esc
 		case b[i] == '"':
 			return i + 1, esc
-		case b[i] != '\\':
+		case b[i] != '\\' || i+1 == len(b):
 			return Invalid, esc
+		case escaped[b[i+1]] != 0:
+			i, esc = i+2, esc|Escaped
+			continue
 		}
-		end, e := escape(b, i)
+		end, e := unicodeEscape(b, i)
 		if end < 0 {
 			return Invalid, esc
 		}
@@ -82,29 +85,27 @@ func String(b []byte, i int) (end int, esc Escapes) {
 	}
 }
 
-// escape checks the escape sequence at b[i] and returns the index after it, or Invalid.
-func escape(b []byte, i int) (end int, esc Escapes) {
-	if i+1 >= len(b) {
+// escaped is what the byte after a backslash stands for, 0 where it is none of the
+// short escapes.
+var escaped = [256]byte{ //nolint:gochecknoglobals // a table
+	'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t',
+}
+
+// unicodeEscape checks the \uXXXX that the backslash b[i] has to begin, and returns
+// the index after it, or Invalid.
+func unicodeEscape(b []byte, i int) (end int, esc Escapes) {
+	if i+6 > len(b) || b[i+1] != 'u' {
 		return Invalid, Escaped
 	}
-	switch b[i+1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2, Escaped
-	case 'u':
-		if i+6 > len(b) {
+	for _, c := range b[i+2 : i+6] {
+		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
 			return Invalid, Escaped
 		}
-		for _, c := range b[i+2 : i+6] {
-			if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
-				return Invalid, Escaped
-			}
-		}
-		if b[i+2]|0x20 == 'd' && b[i+3] >= '8' {
-			return i + 6, Surrogate
-		}
-		return i + 6, Escaped
 	}
-	return Invalid, Escaped
+	if b[i+2]|0x20 == 'd' && b[i+3] >= '8' {
+		return i + 6, Surrogate
+	}
+	return i + 6, Escaped
 }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }

@@ -69,7 +69,13 @@ func (o *Object) NextKey() (start int, ok bool) {
 }
 
 // Took says where the value after NextKey ended, negative if it was bad.
-func (o *Object) Took(end int) { o.i, o.done = step(o.b, end, '}') }
+func (o *Object) Took(end int) {
+	if end >= 0 && end+1 < len(o.b) && o.b[end] == ',' && o.b[end+1] == '"' {
+		o.i = end + 1 // the usual case without a call
+		return
+	}
+	o.i, o.done = step(o.b, end, '}')
+}
 
 // End returns the index after the object when Next or NextKey has returned
 // false, or Invalid or TooDeep.

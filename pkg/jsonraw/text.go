@@ -13,7 +13,36 @@ const hexDigits = "0123456789abcdef"
 // AppendString appends text as a JSON string, quotes included. Bytes that are no
 // UTF-8 become U+FFFD, control characters are escaped.
 func AppendString(dst, text []byte) []byte {
-	dst = append(dst, '"')
+	dst = append(slices.Grow(dst, len(text)+len(`""`)), '"')
+	run := copyPlain(dst[len(dst):len(dst)+len(text)], text)
+	dst = dst[:len(dst)+run]
+	if run < len(text) {
+		dst = appendEscaped(dst, text[run:])
+	}
+	return append(dst, '"')
+}
+
+// copyPlain copies to dst, which has the length of text, what of text is ASCII that
+// needs no escape, up to the first byte that does, and returns how many bytes that
+// were.
+func copyPlain(dst, text []byte) int {
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		binary.LittleEndian.PutUint64(dst[i:], x)
+		if m := specialBytes(x) | x&highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for i < len(text) && text[i] != '"' && text[i] != '\\' && text[i] >= ' ' && text[i] < utf8.RuneSelf {
+		dst[i] = text[i]
+		i++
+	}
+	return i
+}
+
+// appendEscaped appends text as the inside of a JSON string.
+func appendEscaped(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
 		run := plainRun(text[i:])
 		dst = append(dst, text[i:i+run]...)
@@ -39,7 +68,7 @@ func AppendString(dst, text []byte) []byte {
 		}
 		i++
 	}
-	return append(dst, '"')
+	return dst
 }
 
 // plainRun returns how many bytes at the start of text are ASCII that needs no escape.
@@ -76,7 +105,7 @@ func Unescape(dst, inside []byte) []byte {
 			i, o = i+size, o+utf8.EncodeRune(out[o:], r)
 			continue
 		}
-		out[o] = unescapeByte(c)
+		out[o] = escaped[c]
 		i, o = i+2, o+1
 	}
 	return dst[:o]
@@ -113,65 +142,43 @@ func Unquote(dst, b []byte, i int) (_, text []byte, end int, esc Escapes) {
 	dst = slices.Grow(dst, len(b)-i+8)
 	out, o := dst[:cap(dst)], first
 	for {
-		run, special := copyChecked(out[o:], b[i:])
-		i, o = i+run, o+run
+		for i+8 <= len(b) {
+			x := binary.LittleEndian.Uint64(b[i:])
+			binary.LittleEndian.PutUint64(out[o:], x)
+			if m := specialBytes(x); m != 0 {
+				run := bits.TrailingZeros64(m) >> 3
+				i, o = i+run, o+run
+				goto special
+			}
+			i, o = i+8, o+8
+		}
+		for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= ' ' {
+			out[o] = b[i]
+			i, o = i+1, o+1
+		}
+	special:
 		switch {
-		case !special || b[i] != '"' && b[i] != '\\':
+		case i >= len(b):
 			return dst, nil, Invalid, esc
 		case b[i] == '"' && esc == Plain:
 			return dst, b[start:i], i + 1, Plain
 		case b[i] == '"':
 			return dst[:o], dst[first:o], i + 1, esc
-		}
-		next, e := escape(b, i)
-		if next < 0 {
+		case b[i] != '\\' || i+1 == len(b):
 			return dst, nil, Invalid, esc
 		}
-		if c := b[i+1]; c == 'u' {
-			r, size := unescapeRune(b[i:min(i+12, len(b))])
-			next, o = i+size, o+utf8.EncodeRune(out[o:], r)
-		} else {
-			out[o] = unescapeByte(c)
-			o++
+		if c := escaped[b[i+1]]; c != 0 {
+			out[o] = c
+			i, o, esc = i+2, o+1, esc|Escaped
+			continue
 		}
-		i, esc = next, esc|e
-	}
-}
-
-// copyChecked copies text up to its first special byte to dst, which has room for
-// 8 bytes more than that, and says whether it came to one.
-func copyChecked(dst, text []byte) (n int, special bool) {
-	i := 0
-	for ; i+8 <= len(text); i += 8 {
-		x := binary.LittleEndian.Uint64(text[i:])
-		binary.LittleEndian.PutUint64(dst[i:], x)
-		if m := specialBytes(x); m != 0 {
-			return i + bits.TrailingZeros64(m)>>3, true
+		end, e := unicodeEscape(b, i)
+		if end < 0 {
+			return dst, nil, Invalid, esc
 		}
+		r, size := unescapeRune(b[i:min(i+12, len(b))])
+		i, o, esc = i+size, o+utf8.EncodeRune(out[o:], r), esc|e
 	}
-	for ; i < len(text); i++ {
-		if c := text[i]; c == '"' || c == '\\' || c < ' ' {
-			return i, true
-		}
-		dst[i] = text[i]
-	}
-	return i, false
-}
-
-func unescapeByte(c byte) byte {
-	switch c {
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	}
-	return c
 }
 
 // unescapeRune reads the \uXXXX at the start of b, or both of a surrogate pair.
