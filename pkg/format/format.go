@@ -2,6 +2,9 @@
 // format, hand-written scanners that run in linear time and allocate nothing.
 // It knows neither how events arrive nor where documents go: package document
 // chooses a format, hands it a line and writes what it found.
+//
+// To add a format, write a file with its Format, add a line to Table, and put
+// lines of it into testdata/<name>.txtar; go test -update writes what they become.
 package format
 
 // Line is one log event as a Format sees it. Everything in it is valid only
