@@ -16,9 +16,9 @@ func (s scope) and(query string) scope {
 }
 
 // Who is behind an address, beside its countings.
-func attackers(size int) []bucket {
+func attackers() []bucket {
 	return []bucket{
-		top(size, "source.ip", "Address"), top(1, "source.as.organization.name", "Network"), top(1, "source.geo.country_iso_code", "Country"),
+		top(10, "source.ip", "Address"), top(1, "source.as.organization.name", "Network"), top(1, "source.geo.country_iso_code", "Country"),
 	}
 }
 
@@ -37,7 +37,7 @@ func overview() dashboard {
 				count(), unique("source.ip", "Addresses"), unique("user.name", "Users"))},
 			{view: bars("shipperd-overview-logs", "When did it happen, and in which logs?", all, count(), "", top(10, "@log_group.keyword", "Log group"))},
 			{view: bars("shipperd-overview-failures", "When did attempts fail?", failures, count(), "", top(10, "event.dataset", "Kind"))},
-			{view: table("shipperd-overview-addresses", "Which addresses fail most often?", failures, []measure{count()}, attackers(10)...)},
+			{view: table("shipperd-overview-addresses", "Which addresses fail most often?", failures, []measure{count()}, attackers()...)},
 			{view: countries("shipperd-overview-countries", "From which countries do failures come?", failures)},
 			{view: table("shipperd-overview-networks", "From which networks do failures come?", failures,
 				[]measure{count(), unique("source.ip", "Addresses")}, top(10, "source.as.organization.name", "Network"))},
@@ -62,7 +62,7 @@ func web() dashboard {
 				count(), unique("source.ip", "Addresses"), unique("url.path", "Pages"))},
 			{view: bars("shipperd-web-status", "When did the answers change?", requests, count(), "", top(10, "http.response.status_code", "Status"))},
 			{view: table("shipperd-web-refused", "Which addresses are refused most often?", refused,
-				[]measure{count(), unique("url.path", "Pages")}, attackers(10)...)},
+				[]measure{count(), unique("url.path", "Pages")}, attackers()...)},
 			{view: table("shipperd-web-browsing", "Who looks for pages that are not there?", requests.and("http.response.status_code: 404"),
 				[]measure{unique("url.path", "Pages"), count()}, top(10, "source.ip", "Address"))},
 			{view: table("shipperd-web-passwords", "Who tries passwords, and where?", requests.and("http.response.status_code: (401 or 403)"),
@@ -94,7 +94,7 @@ func ssh() dashboard {
 			{view: numbers("shipperd-ssh-size", "How many logins failed, from how many addresses, with how many names?", failed,
 				count(), unique("source.ip", "Addresses"), unique("user.name", "Names"))},
 			{view: bars("shipperd-ssh-times", "When do they try, and when do they get in?", logins, count(), "", top(2, "event.outcome", "Outcome"))},
-			{view: table("shipperd-ssh-addresses", "Which addresses try most often?", failed, []measure{count()}, attackers(10)...)},
+			{view: table("shipperd-ssh-addresses", "Which addresses try most often?", failed, []measure{count()}, attackers()...)},
 			{view: table("shipperd-ssh-success", "Who got in?", succeeded, []measure{count()}, top(10, "source.ip", "Address"), top(5, "user.name", "User"))},
 			{view: table("shipperd-ssh-names", "Which names do they try?", failed,
 				[]measure{count(), unique("source.ip", "Addresses")}, top(20, "user.name", "Name"))},
@@ -143,7 +143,7 @@ func account() dashboard {
 				within(dataset("aws.cloudtrail"), is("eventSource.keyword", "ssm.amazonaws.com")), []measure{count()}, top(10, "eventName.keyword", "Call"), who)},
 			{view: table("shipperd-aws-root", "What does the root user do?", within(dataset("aws.cloudtrail"), is("userIdentity.type.keyword", "Root")),
 				[]measure{count()}, top(10, "eventName.keyword", "Call"), top(3, "source.ip", "Address"))},
-			{view: table("shipperd-aws-addresses", "From where do they call?", calls, []measure{count()}, attackers(10)...)},
+			{view: table("shipperd-aws-addresses", "From where do they call?", calls, []measure{count()}, attackers()...)},
 			{wide: true, view: search{
 				id: "shipperd-aws-calls", title: "Which calls were refused?", scope: refused,
 				columns: []string{"eventSource", "eventName", "awsRegion", "userIdentity.arn", "sourceIPAddress", "errorCode"},
@@ -154,16 +154,16 @@ func account() dashboard {
 
 func network() dashboard {
 	flows := within(dataset("aws.vpcflow"))
-	rejected := within(dataset("aws.vpcflow"), is("action.keyword", "REJECT"))
-	accepted := within(dataset("aws.vpcflow"), is("action.keyword", "ACCEPT"))
+	rejected := within(dataset("aws.vpcflow"), is("event.action", "reject"))
+	accepted := within(dataset("aws.vpcflow"), is("event.action", "accept"))
 	return dashboard{
 		id: "shipperd-network", title: "Network: who knocks, and what leaves?",
 		description: "VPC flow logs.",
 		panels: []panel{
 			{view: numbers("shipperd-network-size", "How much traffic was there, from how many addresses?", flows,
 				count(), sum("network.bytes", "Bytes"), unique("source.ip", "Addresses"))},
-			{view: bars("shipperd-network-actions", "When is traffic accepted and when rejected?", flows, count(), "", top(2, "action.keyword", "Action"))},
-			{view: table("shipperd-network-rejected", "Which addresses are rejected most often?", rejected, []measure{count()}, attackers(10)...)},
+			{view: bars("shipperd-network-actions", "When is traffic accepted and when rejected?", flows, count(), "", top(2, "event.action", "Action"))},
+			{view: table("shipperd-network-rejected", "Which addresses are rejected most often?", rejected, []measure{count()}, attackers()...)},
 			{view: table("shipperd-network-ports", "Which ports do they knock on?", rejected,
 				[]measure{count(), unique("source.ip", "Addresses")}, top(20, "destination.port", "Port"))},
 			{view: table("shipperd-network-scans", "Who knocks on many ports and addresses?", rejected,

@@ -190,7 +190,7 @@ func (d dashboard) object() (object, error) {
 	var references []reference
 	x, y := 0, 0
 	for i, p := range d.panels {
-		shown, err := p.view.object()
+		shown, err := p.object()
 		if err != nil {
 			return object{}, err
 		}
