@@ -20,8 +20,8 @@ const (
 	listSpacing = time.Second
 	// saveSpacing is the time between two attempts to write the store.
 	saveSpacing = time.Second
-	// startSpacing lies between the starts of two readers, so that thousands do
-	// not make their first call in one instant.
+	// startSpacing is the mean time between the starts of readers, so that thousands
+	// do not make their first call in one instant.
 	startSpacing = time.Millisecond
 )
 
@@ -211,13 +211,16 @@ func (r *run) persist(ctx context.Context, write func() error) error {
 // start starts a reader for every shard that may be read and has none.
 func (r *run) start(ctx context.Context) {
 	ids, waiting := r.lineage.readable()
-	for i, id := range ids {
+	for _, id := range ids {
 		if r.reading[id] {
 			continue
 		}
 		r.reading[id] = true
 		reader := newReader(r, id, r.lineage.positions[id])
-		r.group.Go(func() error { return reader.readAll(ctx, time.Duration(i)*startSpacing) })
+		// Not by the shard's place among those that start: when parents end in one
+		// instant, who is first is chance.
+		delay := reader.retry.jitter(time.Duration(len(r.lineage.listed)) * startSpacing)
+		r.group.Go(func() error { return reader.readAll(ctx, delay) })
 	}
 	r.metrics.count(len(ids), waiting)
 }
