@@ -131,7 +131,7 @@ func (d *daemon) awaitNoReading() metrics {
 
 func TestIndexAwayStopsReadingAtTheBudgetAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	const before, during = 2000, 60000
+	const before, during = 2000, 30000
 	name := uniqueName(t)
 	kinesisURL, searchURL := servers.Kinesis(t), servers.Elasticsearch(t)
 	stream, index := newStream(t, kinesisURL, name, 4), newIndex(t, searchURL, name)
@@ -164,10 +164,11 @@ func TestIndexAwayStopsReadingAtTheBudgetAndLosesNothing(t *testing.T) {
 	if received := end.sum("shipperd_events_received_total"); received >= before+during {
 		t.Errorf("got all %.0f events read, want reading stopped by the budget", received)
 	}
-	if peak > 1.1*resident+4 {
+	if peak > 1.25*resident { // the collector's swing
 		t.Errorf("resident memory: got %.1f MiB at most, want it to stay near %.1f MiB", peak, resident)
 	}
-	t.Logf("resident memory %.1f MiB with reading stopped, at most %.1f MiB", resident, peak)
+	t.Logf("with reading stopped: %.0f of %d events received, resident memory %.1f MiB, at most %.1f MiB",
+		end.sum("shipperd_events_received_total"), before+during, resident, peak)
 
 	p.open()
 	index.awaitCount(before+during, func() { d.scrape() })
