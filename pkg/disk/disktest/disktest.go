@@ -129,7 +129,7 @@ func (f *FS) OpenFile(name string, flag int, mode fs.FileMode) (disk.File, error
 		n = &node{mode: mode}
 		f.changeLocked(func(entries map[string]*node) { entries[name] = n })
 	case flag&os.O_TRUNC != 0:
-		n.data = nil
+		n.data, n.lost = nil, false // what is written from here on is in pages of its own
 	}
 	return &file{fs: f, node: n, name: name}, nil
 }
