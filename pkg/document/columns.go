@@ -17,7 +17,7 @@ type columns struct {
 }
 
 // newColumns compiles text; the empty text has no columns.
-func newColumns(text string, table rootTable) (*columns, error) {
+func newColumns(text string, kinds *kindIndex) (*columns, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -36,7 +36,8 @@ func newColumns(text string, table rootTable) (*columns, error) {
 			return nil, fmt.Errorf("two fields are named %q", name)
 		}
 		seen[name] = true
-		m := member{name: []byte(name), kind: table.kindOf([]byte(name))}
+		m := member{name: []byte(name)}
+		m.kind = kinds.kindOf(m.name, fingerprint(m.name))
 		m.quoted = jsonraw.AppendString(nil, m.name)
 		c.members = append(c.members, m)
 	}

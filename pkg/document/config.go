@@ -146,7 +146,7 @@ func (g Group) validate(prefix string) (errs []error) {
 	if g.IndexPrefix != "" && (!strings.HasPrefix(g.IndexPrefix, prefix) || !indexPrefix.MatchString(g.IndexPrefix)) {
 		report("index_prefix: %q does not begin with documents.index_prefix (%q), by which the index template and the index pattern find it", g.IndexPrefix, prefix)
 	}
-	if _, err := newColumns(g.Columns, roots(Standard)); err != nil {
+	if _, err := newColumns(g.Columns, newKindIndex(roots(Standard))); err != nil {
 		report("columns: %w", err)
 	}
 	for i, text := range g.Drop {

@@ -35,7 +35,7 @@ type Options struct {
 type Documents struct {
 	config  Config
 	options Options
-	kinds   rootTable
+	kinds   *kindIndex
 	drop    atomic.Pointer[dropRules] // the one thing that changes
 }
 
@@ -58,7 +58,7 @@ func newDropRules(groups []Group) (dropRules, error) {
 
 // New returns Documents for a config that Validate accepts.
 func New(config Config, options Options) (*Documents, error) {
-	d := &Documents{config: config, options: options, kinds: roots(config.Dialect)}
+	d := &Documents{config: config, options: options, kinds: newKindIndex(roots(config.Dialect))}
 	if err := d.SetDrop(config.Groups); err != nil {
 		return nil, err
 	}
@@ -256,8 +256,12 @@ func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Eve
 	}
 	result := format.None
 	d.typed.Reset()
+	d.objects.reset()
+	if e.Extracted == nil && d.readsMessage(route, reader) {
+		d.readMessage(e.Text)
+	}
 	if d.documents.config.Dialect != Lambda {
-		d.line = format.Line{Text: e.Text, Time: e.Time, Stream: d.stream}
+		d.line = format.Line{Text: e.Text, Members: d.objects.asRead, Time: e.Time, Stream: d.stream}
 		if result = reader.format.Parse(&d.line, d.typed); result == format.Header {
 			event.Outcome, event.Filter = record.Filtered, record.FilterHeader
 			return

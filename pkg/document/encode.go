@@ -17,7 +17,6 @@ const ecsVersion = `"version":"8.11.0",`
 // wins because every source of names leaves it out.
 func (d *Decoder) document(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader, result format.Result) {
 	event.DocStart = uint32(len(r.Text))
-	d.objects.reset()
 	d.foreign, d.account, d.region = d.foreign[:0], d.account[:0], d.region[:0]
 	dst := d.appendRoots(append(r.Text, '{'), e, route, reader)
 	if d.documents.config.Dialect != Lambda {

@@ -88,7 +88,7 @@ func checkDocument(t *testing.T, documents *Documents, decoder *Decoder, message
 		return // the limits have tests of their own
 	}
 	removeTyped(doc)
-	ref := reference{dialect: documents.config.Dialect, table: documents.kinds}
+	ref := reference{dialect: documents.config.Dialect, table: roots(documents.config.Dialect)}
 	reader := decoder.sniff([]byte(message))
 	var names, values []string
 	if reader.columns != nil {

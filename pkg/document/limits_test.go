@@ -3,6 +3,7 @@ package document
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/shipperd/shipperd/pkg/format"
+	"github.com/shipperd/shipperd/pkg/jsonraw"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -134,7 +137,7 @@ func TestThreat4MetadataIsThePayloads(t *testing.T) {
 
 func TestGiantBuffersAreLetGo(t *testing.T) {
 	d := testDocuments(t, nil).NewDecoder()
-	decode(t, d, payload("g", "s", testEvent{id: "1", message: `{"a":{"b":` + quote(strings.Repeat("x", 2*keepBuffer)) + `},"source":` + quote(strings.Repeat(`y`, 2*keepBuffer)) + `}`}))
+	decode(t, d, payload("g", "s", testEvent{id: "1", message: `{"a":{ "b":` + quote(strings.Repeat("x", 2*keepBuffer)) + `},"source":` + quote(strings.Repeat(`y`, 2*keepBuffer)) + `}`}))
 	if cap(d.objects.copies) <= keepBuffer || cap(d.foreign) <= keepBuffer {
 		t.Fatalf("got buffers of %d and %d bytes, want this test to need more", cap(d.objects.copies), cap(d.foreign))
 	}
@@ -238,6 +241,36 @@ func TestFlowFieldsReadListsAndPastedText(t *testing.T) {
 		}
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+// A format that is handed the members that have been read finds what it would find
+// in the text, repeated and escaped names included.
+func TestFormatsFindTheSameInMembersAsInText(t *testing.T) {
+	d := testDocuments(t, nil).NewDecoder()
+	messages := append([]string{
+		`{"eventVersion":"1.08","eventSource":"a","eventSource":"b","userAgent":"x","eventName":"n","userIdentity":{"type":"Root","type":"y"}}`,
+		` {"eventVersion":"1.08", "\u0065ventSource":"a","eventSource":"\u0062","errorCode":"c"} `,
+		`{"eventVersion":"1.08","eventSource":"a"} x`, `x {"eventVersion":"1.08","eventSource":"a"}`,
+	}, hostile...)
+	random := lines{rand.New(rand.NewPCG(1, 2))}
+	for range 20 {
+		messages = append(messages, random.cloudtrail())
+	}
+	reader := d.readerNamed(formatCloudTrail)
+	for _, message := range messages {
+		text := []byte(message)
+		d.objects.reset()
+		d.readMessage(text)
+		var found [2]string
+		for i, members := range [][]jsonraw.Member{nil, d.objects.asRead} {
+			d.typed.Reset()
+			result := reader.format.Parse(&format.Line{Text: text, Members: members}, d.typed)
+			found[i] = fmt.Sprint(result, " ", string(d.typed.AppendTo(nil)))
+		}
+		if found[1] != found[0] {
+			t.Errorf("%.80q: got %s from its members, want %s", message, found[1], found[0])
 		}
 	}
 }

@@ -2,7 +2,6 @@ package document
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
@@ -20,7 +19,6 @@ const (
 type member struct {
 	name    []byte // its text
 	quoted  []byte // the name as a JSON string, or nil when name needs no escapes
-	print   uint64
 	kind    Kind
 	value   []byte          // its text, valid JSON
 	escapes jsonraw.Escapes // of the value, when it is a string
@@ -32,12 +30,14 @@ type member struct {
 // space. One pass checks and writes, for most of CloudTrail's bytes come through
 // here. Its buffers are reused. Once tooComplex is set, what was written is of no use.
 type objects struct {
-	table      rootTable
+	table      *kindIndex
 	mendNames  bool // those that an index refuses or splits; see mend
 	dropDollar bool // of the names that read sees: some subscriptions write it before their fields'
 	members    []member
-	copies     []byte // of values
-	names      []byte // texts of names that were written with escapes
+	prints     []uint64         // of members
+	asRead     []jsonraw.Member // as they stand in the text, repeated names included
+	copies     []byte           // of values
+	names      []byte           // texts of names that were written with escapes
 	open       []written
 	keys       int
 	tooComplex bool
@@ -52,12 +52,18 @@ type written struct {
 // reset makes o ready for the next event.
 func (o *objects) reset() {
 	o.copies, o.names, o.keys, o.tooComplex = o.copies[:0], o.names[:0], 0, false
+	o.forget()
+}
+
+// forget lets go of what was read last.
+func (o *objects) forget() {
+	o.members, o.prints, o.asRead = o.members[:0], o.prints[:0], o.asRead[:0]
 }
 
 // read sets members to those of the object at b[i] and returns the index after it,
 // negative if that is no valid JSON.
 func (o *objects) read(b []byte, i int) (end int) {
-	o.members = o.members[:0]
+	o.forget()
 	object := jsonraw.ReadObject(b, i)
 	for {
 		start, ok := object.NextKey()
@@ -73,11 +79,13 @@ func (o *objects) read(b []byte, i int) (end int) {
 		if object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key, o.dropDollar) {
 			m.name, m.quoted = o.mend(object.Key, o.dropDollar)
 		}
-		m.kind, m.print = o.table.kindOf(m.name), fingerprint(m.name)
+		print := fingerprint(m.name)
+		m.kind = o.table.kindOf(m.name, print)
 		end := o.readValue(&m, b, start)
 		object.Took(end)
 		if end >= 0 {
-			o.push(m)
+			o.asRead = append(o.asRead, jsonraw.Member{Key: object.Key, Value: m.value})
+			o.push(&m, print)
 		}
 	}
 	if object.End() == jsonraw.TooDeep {
@@ -91,6 +99,10 @@ func (o *objects) readValue(m *member, b []byte, start int) (end int) {
 	case start < len(b) && b[start] == '"':
 		end, m.escapes = jsonraw.String(b, start)
 	case start < len(b) && (b[start] == '{' || b[start] == '[') && (m.kind == Unknown || m.kind == Object || m.kind == Objects):
+		if end, ok := o.verbatim(b, start, 1); ok {
+			m.value, m.copied = b[start:end], b[start:end]
+			return end
+		}
 		from := len(o.copies)
 		o.copies, end = o.appendValue(o.copies, b, start, 1)
 		m.copied = o.copies[from:]
@@ -104,29 +116,14 @@ func (o *objects) readValue(m *member, b []byte, start int) (end int) {
 }
 
 // push adds m, in the place of a member of the same name if there is one.
-func (o *objects) push(m member) {
-	for j := range o.members {
-		if o.members[j].print == m.print && bytes.Equal(o.members[j].name, m.name) {
-			o.members[j] = m
+func (o *objects) push(m *member, print uint64) {
+	for j, p := range o.prints {
+		if p == print && bytes.Equal(o.members[j].name, m.name) {
+			o.members[j] = *m
 			return
 		}
 	}
-	o.members = append(o.members, m)
-}
-
-// fingerprint tells most names apart without comparing them: their length and
-// their first and last eight bytes.
-func fingerprint(name []byte) uint64 {
-	n := len(name)
-	if n >= 8 {
-		head, tail := binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
-		return head*31 ^ tail ^ uint64(n)<<56
-	}
-	var x uint64
-	for _, c := range name {
-		x = x<<8 | uint64(c)
-	}
-	return x ^ uint64(n)<<56
+	o.members, o.prints = append(o.members, *m), append(o.prints, print)
 }
 
 // plain says whether a name without escapes can stay as it is.

@@ -15,9 +15,12 @@ func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, route *route, rea
 		if dst, ok := d.appendExtracted(dst, e.Extracted); ok {
 			return dst
 		}
+		if d.readsMessage(route, reader) {
+			d.readMessage(e.Text)
+		}
 	}
-	if route.columns == nil && (reader.JSON || d.documents.config.Dialect == Lambda) {
-		return d.appendMessage(dst, e.Text)
+	if d.readsMessage(route, reader) {
+		return d.appendMembers(dst)
 	}
 	c := route.columns
 	if c == nil {
@@ -89,22 +92,33 @@ func (d *Decoder) appendColumns(dst []byte, c *columns, text []byte) []byte {
 	return dst
 }
 
-// appendMessage appends the keys of the JSON object at the end of a message, or
-// nothing when there is none or it is too complex.
-func (d *Decoder) appendMessage(dst, text []byte) []byte {
+// readsMessage says whether a message's own keys become root fields.
+func (d *Decoder) readsMessage(route *route, reader *reader) bool {
+	return route.columns == nil && (reader.JSON || d.documents.config.Dialect == Lambda)
+}
+
+// readMessage reads the JSON object at the end of a message. There are no members
+// when there is none or it is too complex.
+func (d *Decoder) readMessage(text []byte) {
+	d.objects.forget()
+	end := jsonraw.Invalid
 	brace := bytes.IndexByte(text, '{')
-	if brace < 0 {
-		return dst
+	if brace >= 0 {
+		end = d.objects.read(text, brace)
 	}
-	start := len(dst)
-	end := d.objects.read(text, brace)
-	if end < 0 || jsonraw.Space(text, end) != len(text) {
+	switch {
+	case end < 0 || jsonraw.Space(text, end) != len(text):
 		d.objects.tooComplex = end == jsonraw.TooDeep
-		return dst
+		d.objects.forget()
+	case d.objects.tooComplex:
+		d.objects.forget()
+	case jsonraw.Space(text, 0) != brace:
+		d.objects.asRead = d.objects.asRead[:0] // the message is more than the object
 	}
-	if d.objects.tooComplex {
-		return dst[:start]
-	}
+}
+
+// appendMembers appends the members that have been read.
+func (d *Decoder) appendMembers(dst []byte) []byte {
 	for i := range d.objects.members {
 		dst = d.appendMember(dst, &d.objects.members[i])
 	}

@@ -76,17 +76,10 @@ func (e *trailEvent) place(key []byte) *[]byte {
 // Parse implements Format. An event that is cut off keeps what came before the cut.
 func (c cloudtrail) Parse(line *Line, f *Fields) Result {
 	var e trailEvent
-	o := jsonraw.ReadObject(line.Text, jsonraw.Space(line.Text, 0))
-	for o.Next() {
-		if place := e.place(o.Key); place != nil && *place == nil {
-			*place = o.Value
-		}
-	}
+	complete := e.read(line)
 	if e.version == nil || e.source == nil {
 		return None
 	}
-	end := o.End()
-	complete := end >= 0 && jsonraw.Space(line.Text, end) == len(line.Text)
 	e.addEvent(f)
 	failed := e.addTrail(f, c.flattened)
 	switch {
@@ -99,6 +92,28 @@ func (c cloudtrail) Parse(line *Line, f *Fields) Result {
 		return Partial
 	}
 	return Full
+}
+
+// read reads the members and says whether the line is a whole object.
+func (e *trailEvent) read(line *Line) (complete bool) {
+	for i := range line.Members {
+		e.take(line.Members[i].Key, line.Members[i].Value)
+	}
+	if len(line.Members) > 0 {
+		return true
+	}
+	o := jsonraw.ReadObject(line.Text, jsonraw.Space(line.Text, 0))
+	for o.Next() {
+		e.take(o.Key, o.Value)
+	}
+	end := o.End()
+	return end >= 0 && jsonraw.Space(line.Text, end) == len(line.Text)
+}
+
+func (e *trailEvent) take(key, value []byte) {
+	if place := e.place(key); place != nil && *place == nil {
+		*place = value
+	}
 }
 
 // text returns the text of a JSON string, or nothing for another value. It is

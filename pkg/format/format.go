@@ -7,12 +7,17 @@
 // lines of it into testdata/<name>.txtar; go test -update writes what they become.
 package format
 
+import "github.com/shipperd/shipperd/pkg/jsonraw"
+
 // Line is one log event as a Format sees it. Everything in it is valid only
 // until the next event.
 type Line struct {
 	Text   []byte // the message, unescaped; any bytes, one line or several
 	Time   int64  // the event's own time, Unix milliseconds
 	Stream []byte // name of the log stream, unescaped
+	// Members are those of Text where it has been found to be one JSON object and
+	// nothing else. Where there are none, Text can still be anything.
+	Members []jsonraw.Member
 }
 
 // Format parses one kind of log. One goroutine uses it at a time, so it may keep
