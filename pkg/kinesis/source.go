@@ -67,8 +67,7 @@ func (s *Source) Run(ctx context.Context, emit func(*record.Record) error) error
 		lineage: newLineage(stored),
 		opened:  time.Now(),
 		reading: make(map[string]bool),
-		listing: make(chan []types.Shard),
-		ended:   make(chan end),
+		news:    make(chan news),
 		relist:  make(chan struct{}, 1),
 	}
 	group.Go(func() error { return r.watch(running) })
@@ -87,9 +86,15 @@ type run struct {
 	lineage *lineage
 	opened  time.Time
 	reading map[string]bool
-	listing chan []types.Shard // from watch
-	ended   chan end           // from the readers
-	relist  chan struct{}      // to watch; capacity 1: one request stands for all
+	news    chan news     // from watch and the readers
+	relist  chan struct{} // to watch; capacity 1: one request stands for all
+}
+
+// news is a listing of the shards or the end of one. Both come through one
+// channel, in the order of their sending: a select on two would choose by chance.
+type news struct {
+	listed []types.Shard
+	ended  *end
 }
 
 // end says that a shard has ended and that its end is stored.
@@ -116,7 +121,7 @@ func (r *run) watch(ctx context.Context) error {
 			return err
 		}
 		select {
-		case r.listing <- shards:
+		case r.news <- news{listed: shards}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -150,14 +155,11 @@ func (r *run) coordinate(ctx context.Context) error {
 	for {
 		var rows map[string]checkpoint.Position
 		select {
-		case shards := <-r.listing:
-			rows = r.lineage.list(shards, start)
-		case e := <-r.ended:
-			delete(r.reading, e.shard)
-			rows = r.lineage.end(e.shard, e.children)
-			select {
-			case r.relist <- struct{}{}:
-			default: // asked already
+		case n := <-r.news:
+			if n.ended == nil {
+				rows = r.lineage.list(n.listed, start)
+			} else {
+				rows = r.over(n.ended)
 			}
 		case <-ctx.Done():
 			return ctx.Err()
@@ -167,6 +169,16 @@ func (r *run) coordinate(ctx context.Context) error {
 		}
 		r.start(ctx)
 	}
+}
+
+// over takes in the end of a shard and has the shards listed again.
+func (r *run) over(e *end) map[string]checkpoint.Position {
+	delete(r.reading, e.shard)
+	select {
+	case r.relist <- struct{}{}:
+	default: // asked already
+	}
+	return r.lineage.end(e.shard, e.children)
 }
 
 // keep stores first positions before anything is delivered from them, and
