@@ -47,7 +47,6 @@ func newOutages(log *zap.Logger, m *metrics) *outages {
 
 // join counts a failure; caller says whether the caller has not been failing in this way before.
 func (o *outages) join(failure *callError, caller bool) {
-	o.metrics.pause(failure.reason, true)
 	if o.count(failure.reason, caller, time.Now()) {
 		o.log.Check(level(failure.reason, zap.WarnLevel), "kinesis calls fail").Write(
 			zap.String("reason", string(failure.reason)), zap.Error(failure), zap.String("advice", advice(failure.reason, failure.op)))
@@ -62,6 +61,7 @@ func (o *outages) count(r reason, caller bool, now time.Time) bool {
 	if !known {
 		out = &outage{since: now}
 		o.open[r] = out
+		o.metrics.pause(r, true)
 	}
 	out.failures++
 	if caller {
@@ -82,13 +82,10 @@ func (o *outages) leave(r reason, recovered bool) {
 	over := out.callers == 0
 	if over {
 		delete(o.open, r)
+		o.metrics.pause(r, false)
 	}
 	o.mu.Unlock()
-	if !over {
-		return
-	}
-	o.metrics.pause(r, false)
-	if recovered && out.logged { // otherwise shipperd stops, or the shard has ended
+	if over && recovered && out.logged { // otherwise shipperd stops, or the shard has ended
 		o.log.Check(level(r, zap.InfoLevel), "kinesis calls succeed again").Write(
 			zap.String("reason", string(r)), zap.Duration("lasted", time.Since(out.since)), zap.Int("failures", out.failures))
 	}
