@@ -18,7 +18,7 @@ const (
 // member is one member of a JSON object that was read.
 type member struct {
 	name    []byte // its text
-	quoted  []byte // the name as a JSON string, or nil when name needs no escapes
+	label   []byte // the name as a JSON string, and a colon
 	kind    Kind
 	value   []byte          // its text, valid JSON
 	escapes jsonraw.Escapes // of the value, when it is a string
@@ -76,8 +76,10 @@ func (o *objects) read(b []byte, i int) (end int) {
 			continue
 		}
 		m := member{name: object.Key}
-		if object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key, o.dropDollar) {
-			m.name, m.quoted = o.mend(object.Key, o.dropDollar)
+		// Without white space the label stands in the text as it is to be written.
+		if m.label = b[max(0, start-len(`"":`)-len(object.Key)):start]; b[start-2] != '"' ||
+			object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key, o.dropDollar) {
+			m.name, m.label = o.mend(object.Key, o.dropDollar)
 		}
 		print := fingerprint(m.name)
 		m.kind = o.table.kindOf(m.name, print)
@@ -134,10 +136,10 @@ func (o *objects) plain(name []byte, dropDollar bool) bool {
 	return !o.mendNames || len(name) > 0 && bytes.IndexByte(name, '.') < 0
 }
 
-// mend returns the text of a name, and the text as a JSON string. Dots become '_',
-// for an index takes them for a path, by which "source.ip" would lead into an object of
-// ours; so does the empty name, which it refuses.
-func (o *objects) mend(key []byte, dropDollar bool) (name, quoted []byte) {
+// mend returns the text of a name, and its label. Dots become '_', for an index takes
+// them for a path, by which "source.ip" would lead into an object of ours; so does the
+// empty name, which it refuses.
+func (o *objects) mend(key []byte, dropDollar bool) (name, label []byte) {
 	start := len(o.names)
 	o.names = jsonraw.Unescape(o.names, key)
 	if dropDollar {
@@ -155,28 +157,13 @@ func (o *objects) mend(key []byte, dropDollar bool) (name, quoted []byte) {
 		}
 	}
 	start = len(o.names)
-	o.names = jsonraw.AppendString(o.names, name)
+	o.names = append(jsonraw.AppendString(o.names, name), ':')
 	return name, o.names[start:]
 }
 
-// appendName appends the name and the colon.
-func (m *member) appendName(dst []byte) []byte {
-	if m.quoted != nil {
-		return append(append(dst, m.quoted...), ':')
-	}
-	dst = append(dst, '"')
-	dst = append(dst, m.name...)
-	return append(dst, '"', ':')
-}
-
-// appendDollarName appends the name with a dollar before it, and the colon.
-func (m *member) appendDollarName(dst []byte) []byte {
-	dst = append(dst, '"', '$')
-	if m.quoted != nil {
-		return append(append(dst, m.quoted[1:]...), ':')
-	}
-	dst = append(dst, m.name...)
-	return append(dst, '"', ':')
+// appendDollarLabel appends the label of the name with a dollar before it.
+func (m *member) appendDollarLabel(dst []byte) []byte {
+	return append(append(dst, '"', '$'), m.label[1:]...)
 }
 
 // hasDollar says whether $name is itself a member that has been read.
@@ -237,14 +224,14 @@ func (o *objects) appendObject(dst, b []byte, i, depth int) (_ []byte, end int) 
 		}
 		name, start := object.Key, len(dst)
 		if object.KeyEscapes != jsonraw.Plain || !o.plain(name, false) {
-			var quoted []byte
-			name, quoted = o.mend(name, false)
-			dst = append(dst, quoted...)
+			var label []byte
+			name, label = o.mend(name, false)
+			dst = append(dst, label...)
 		} else {
-			dst = append(append(append(dst, '"'), name...), '"')
+			dst = append(append(append(dst, '"'), name...), '"', ':')
 		}
 		dst = o.begin(dst, start, first, fingerprint(name))
-		dst, end = o.appendValue(append(dst, ':'), b, i, depth)
+		dst, end = o.appendValue(dst, b, i, depth)
 		dst = append(dst, ',')
 		object.Took(end)
 	}

@@ -135,15 +135,15 @@ func (d *Decoder) appendMember(dst []byte, m *member) []byte {
 		d.foreignMember(m)
 		return dst
 	case m.kind == JSONText && first != '"' && (first != 'n' || d.documents.config.Dialect == SolutionV4):
-		dst = jsonraw.AppendString(m.appendName(dst), m.value)
+		dst = jsonraw.AppendString(append(dst, m.label...), m.value)
 	case m.copied != nil:
-		dst = append(m.appendName(dst), m.copied...)
+		dst = append(append(dst, m.label...), m.copied...)
 	case first == '"':
-		dst = appendQuoted(m.appendName(dst), m.value[1:len(m.value)-1], m.escapes)
+		dst = appendQuoted(append(dst, m.label...), m.value[1:len(m.value)-1], m.escapes)
 	case first == 't' || first == 'f' || first == 'n':
-		dst = append(m.appendName(dst), m.value...)
+		dst = append(append(dst, m.label...), m.value...)
 	default:
-		dst = appendJSONNumber(m.appendName(dst), m.value)
+		dst = appendJSONNumber(append(dst, m.label...), m.value)
 	}
 	return append(dst, ',')
 }
@@ -163,11 +163,11 @@ func (d *Decoder) appendConverted(dst []byte, m *member, text []byte) []byte {
 		return dst
 	case Number, Unknown:
 		if smallNumber(text) {
-			return append(append(m.appendName(dst), text...), ',')
+			return append(append(append(dst, m.label...), text...), ',')
 		}
 		x, ok := numeric(text)
 		if _, isWhole := whole(x, ok); ok && (isWhole || m.kind == Unknown) {
-			return append(appendNumber(m.appendName(dst), x), ',')
+			return append(appendNumber(append(dst, m.label...), x), ',')
 		}
 		if m.kind == Number {
 			return d.leaveOut(dst, m)
@@ -183,7 +183,7 @@ func (d *Decoder) appendConverted(dst []byte, m *member, text []byte) []byte {
 	if m.kind == Unknown {
 		dst = d.appendEmbedded(dst, m, text)
 	}
-	return append(jsonraw.AppendString(m.appendName(dst), text), ',')
+	return append(jsonraw.AppendString(append(dst, m.label...), text), ',')
 }
 
 // appendEmbedded appends the JSON object at the end of text as $name. Only fields
@@ -195,7 +195,7 @@ func (d *Decoder) appendEmbedded(dst []byte, m *member, text []byte) []byte {
 		return dst
 	}
 	start := len(dst)
-	dst, end := d.objects.appendValue(m.appendDollarName(dst), text, brace, 1)
+	dst, end := d.objects.appendValue(m.appendDollarLabel(dst), text, brace, 1)
 	if end < 0 || jsonraw.Space(text, end) != len(text) {
 		d.objects.tooComplex = end == jsonraw.TooDeep
 		return dst[:start]
@@ -218,12 +218,12 @@ func (d *Decoder) foreignMember(m *member) {
 	switch m.value[0] {
 	case 'n':
 	case '"':
-		d.foreign = append(appendQuoted(m.appendName(d.foreign), m.value[1:len(m.value)-1], m.escapes), ',')
+		d.foreign = append(appendQuoted(append(d.foreign, m.label...), m.value[1:len(m.value)-1], m.escapes), ',')
 	default:
 		d.foreignText(m, m.value)
 	}
 }
 
 func (d *Decoder) foreignText(m *member, text []byte) {
-	d.foreign = append(jsonraw.AppendString(m.appendName(d.foreign), text), ',')
+	d.foreign = append(jsonraw.AppendString(append(d.foreign, m.label...), text), ',')
 }
