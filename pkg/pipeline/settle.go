@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// commitInterval is the least time between two writes of the store (rule 9):
-	// what a crash reads again is at most this and what is in flight.
+	// commitInterval is the least time between two writes of the store (rule 9), and
+	// the longest that a settled record waits for one: what a crash reads again is at
+	// most this and what is in flight.
 	commitInterval = time.Second
 	// lastCommitTimeout bounds the write after the drain, which has no other deadline.
 	lastCommitTimeout = 5 * time.Second
@@ -35,31 +36,31 @@ func (p *Pipeline) settle(r *record.Record) {
 	}
 }
 
-// commit stores prefixes as they move, one write for all shards and at most one
-// a commitInterval, until collected closes; then once more, so that what has
-// settled is settled, also after an error.
+// commit stores prefixes, a commitInterval after the first of them has moved, until
+// collected closes; then once more, so that what has settled is settled, also after
+// an error.
 func (p *Pipeline) commit(collected <-chan struct{}) {
 	task := p.deps.Progress.Begin("checkpoint")
 	defer task.End()
-	next := time.NewTimer(0)
-	defer next.Stop()
+	interval := time.NewTimer(0)
+	defer interval.Stop()
 	for {
 		task.Wait()
 		select {
-		case <-next.C:
+		case <-p.moved:
+			interval.Reset(commitInterval)
 		case <-collected:
 			p.lastCommit()
 			return
 		}
 		select {
-		case <-p.moved:
+		case <-interval.C:
 		case <-collected:
 			p.lastCommit()
 			return
 		}
 		task.Work()
 		p.save(context.Background())
-		next.Reset(commitInterval)
 	}
 }
 
