@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,6 +13,20 @@ import (
 
 // aroundMidnight starts events so that they fall on two days, hence two indices.
 var aroundMidnight = time.Date(2026, 11, 19, 23, 55, 0, 0, time.UTC)
+
+// killWithWorkInFlight kills the daemon while records are read that no index has
+// acknowledged, and after the moment in which a wrong checkpoint would cover them.
+func (d *daemon) killWithWorkInFlight() {
+	d.t.Helper()
+	await(d.t, patience, func() error {
+		if d.scrape().sum("shipperd_events_in_flight") == 0 {
+			return errors.New("no event is in flight")
+		}
+		return nil
+	})
+	watch(d.t, 2*time.Second, func() { d.scrape() }) // checkpoints are stored every second
+	d.kill()
+}
 
 func TestEveryEventArrivesOnceOverStopsKillsAndResharding(t *testing.T) {
 	for _, engine := range []struct {
@@ -27,17 +42,20 @@ func TestEveryEventArrivesOnceOverStopsKillsAndResharding(t *testing.T) {
 			name := uniqueName(t)
 			kinesisURL, searchURL := servers.Kinesis(t), engine.url(t)
 			stream, index := newStream(t, kinesisURL, name, 4), newIndex(t, searchURL, name)
-			d := newDaemon(t, kinesisURL, name, searchURL, name)
+			p := newProxy(t, searchURL)
+			d := newDaemon(t, kinesisURL, name, p.url(), name)
 
 			// About 230 records; what happens to the daemon happens between two of
 			// them, while it works on those before.
 			put := 0
 			steps := map[int]func(){
-				40: d.terminate,
-				60: d.start,
-				80: stream.split,
-				110: func() {
-					d.kill()
+				40:  d.terminate,
+				60:  d.start,
+				80:  stream.split,
+				100: p.cut,
+				120: func() {
+					d.killWithWorkInFlight()
+					p.open()
 					d.start()
 				},
 				140: stream.merge,
