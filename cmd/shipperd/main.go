@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/config"
@@ -58,7 +60,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, pipeline.ErrUnsettled):
 		return exitUnsettled
-	case errors.Is(err, config.ErrInvalid), errors.Is(err, checkpoint.ErrOtherStream):
+	case errors.Is(err, config.ErrInvalid), errors.Is(err, checkpoint.ErrOtherStream), errors.Is(err, checkpoint.ErrUnreadable):
 		return exitConfig
 	}
 	return exitFailed
@@ -70,6 +72,9 @@ const (
 	groupCheck = "check"
 	groupSetup = "setup"
 )
+
+// helpWidth is the width of help in columns.
+const helpWidth = 100
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -83,18 +88,34 @@ indexes it into Elasticsearch 7, Amazon Elasticsearch Service or OpenSearch.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		DisableAutoGenTag: true, // manual pages say when they were made by themselves
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; %q shows the flags", err, cmd.CommandPath()+" --help")}
-	})
+	root.SetFlagErrorFunc(wrongFlag)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
+	root.SetHelpCommandGroupID(groupCheck)
+	root.SetCompletionCommandGroupID(groupSetup)
 	root.AddGroup(&cobra.Group{ID: groupMain, Title: "Run:"}, &cobra.Group{ID: groupSetup, Title: "Set up:"}, &cobra.Group{ID: groupCheck, Title: "Check:"})
 	root.AddCommand(newRunCommand(), newDemoCommand(), newReplayCommand(),
 		newSubscribeCommand(), newBackfillCommand(),
-		newValidateCommand(), newConfigCommand(), newParseCommand(), newHealthcheckCommand(), newVersionCommand())
+		newValidateCommand(), newConfigCommand(), newParseCommand(), newHealthcheckCommand(), newVersionCommand(), newManCommand())
 	return root
+}
+
+// wrongFlag explains a flag that cannot be understood, with the nearest one where
+// it was mistyped.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			err = fmt.Errorf("%w; did you mean --%s?", err, near)
+		}
+	}
+	return usageError{fmt.Errorf("%w; %q shows the flags", err, cmd.CommandPath()+" --help")}
 }
 
 // noArgs refuses arguments, with the nearest command where one was mistyped.

@@ -27,7 +27,8 @@ func TestWrongCommandLinesAreUsageErrors(t *testing.T) {
 		want string
 	}{
 		{[]string{"rum"}, `did you mean "run"?`},
-		{[]string{"run", "--confg", "x"}, "--confg"},
+		{[]string{"run", "--confg", "x"}, "did you mean --config?"},
+		{[]string{"run", "-x"}, "-x"},
 		{[]string{"version", "please"}, `"please"`},
 		{[]string{"demo", "--events", "0"}, "--events"},
 		{[]string{"demo", "--events", "many"}, "--events"},

@@ -322,7 +322,7 @@ func TestRoutingHashFollowsRoutingAlone(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	for name, want := range map[string]string{"straem": "stream", "Stream": "stream", "strm": "stream", "endpoint": "endpoints", "banana": "", "": ""} {
-		if got := nearest(name, []string{"endpoints", "region", "stream"}); got != want {
+		if got := Nearest(name, []string{"endpoints", "region", "stream"}); got != want {
 			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}

@@ -175,7 +175,7 @@ func (l *loader) decodeStruct(v reflect.Value, n *yaml.Node, key string, expand 
 			l.mistake(place, inner, "the key is there twice, first in line %d; remove one", line)
 		case known < 0:
 			l.mistake(place, inner, "unknown key; %s", advice(name, keysOf(v.Type())))
-			if near := nearest(name, keysOf(v.Type())); near != "" {
+			if near := Nearest(name, keysOf(v.Type())); near != "" {
 				l.meant[strings.TrimSuffix(inner, name)+near] = true
 			}
 		default:
@@ -186,7 +186,7 @@ func (l *loader) decodeStruct(v reflect.Value, n *yaml.Node, key string, expand 
 }
 
 func advice(name string, candidates []string) string {
-	if near := nearest(name, candidates); near != "" {
+	if near := Nearest(name, candidates); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "write one of " + strings.Join(candidates, ", ")

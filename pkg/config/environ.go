@@ -60,7 +60,7 @@ func (l *loader) applyEnvironment() {
 		}
 		if f, ok := byName[name]; ok {
 			l.setLeaf(f, value, Origin{Source: name})
-		} else if near := nearest(name, slices.Sorted(maps.Keys(byName))); near != "" {
+		} else if near := Nearest(name, slices.Sorted(maps.Keys(byName))); near != "" {
 			l.warnings = append(l.warnings, fmt.Sprintf("the variable %s sets nothing; did you mean %s?", name, near))
 		} else {
 			l.warnings = append(l.warnings, fmt.Sprintf("the variable %s sets nothing", name))

@@ -133,9 +133,9 @@ func (l *loader) sortedMistakes() Mistakes {
 	return l.mistakes
 }
 
-// nearest returns the candidate that a person who wrote name most likely meant,
+// Nearest returns the candidate that a person who wrote name most likely meant,
 // "" when none is near.
-func nearest(name string, candidates []string) string {
+func Nearest(name string, candidates []string) string {
 	best, bestDistance := "", 1+len(name)/3 // a slip in three letters
 	for _, candidate := range candidates {
 		if d := distance(name, candidate); d < bestDistance || d == bestDistance && best == "" {
