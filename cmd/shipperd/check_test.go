@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -165,8 +166,20 @@ func TestHealthcheckAsksTheDaemon(t *testing.T) {
 		"healthcheck", "--set", "kinesis.stream=logs", "--set", "elasticsearch.endpoints=search.example.com",
 		"--set", "admin.listen=0.0.0.0:" + port,
 	}
-	if code, _, stderr := command(t, args...); code != exitDone {
-		t.Errorf("got exit %d of a healthy daemon: %s", code, stderr)
+	web := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(web, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	withUsers := append(slices.Clone(args), "--set", "admin.web_config="+web)
+	for name, args := range map[string][]string{
+		"a daemon": args, "a daemon with users": append(slices.Clone(withUsers), "--set", "admin.health_listen=127.0.0.1:"+port),
+	} {
+		if code, _, stderr := command(t, args...); code != exitDone {
+			t.Errorf("%s: got exit %d: %s", name, code, stderr)
+		}
+	}
+	if code, _, stderr := command(t, withUsers...); code != exitFailed || !strings.Contains(stderr, "admin.health_listen") {
+		t.Errorf("got exit %d, %q of a daemon with users alone, want the key named that helps", code, stderr)
 	}
 	status = http.StatusServiceUnavailable
 	if code, _, _ := command(t, args...); code != exitFailed {

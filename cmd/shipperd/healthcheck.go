@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/shipperd/shipperd/pkg/admin"
 )
 
 // healthTimeout is below the 5 s that container engines give a check by default.
@@ -19,7 +22,10 @@ func newHealthcheckCommand() *cobra.Command {
 		Use:   "healthcheck",
 		Short: "Ask the daemon of this machine whether it is healthy; for containers",
 		Long: `healthcheck asks /healthz of the daemon that has the same configuration and exits with
-0 or 1. It needs no other program in the image.`,
+0 or 1. It needs no other program in the image. Where admin.web_config asks for TLS or
+users, set admin.health_listen, which has neither.`,
+		Example: `  shipperd healthcheck
+  SHIPPERD_ADMIN_HEALTH_LISTEN=127.0.0.1:9478 shipperd healthcheck`,
 		GroupID: groupCheck,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -27,14 +33,11 @@ func newHealthcheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			host, port, err := net.SplitHostPort(loaded.Config.Admin.Listen)
+			address, err := healthAddress(loaded.Config.Admin)
 			if err != nil {
 				return err
 			}
-			if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-				host = "127.0.0.1" // it listens on every address
-			}
-			r, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", http.NoBody)
+			r, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, "http://"+address+"/healthz", http.NoBody)
 			if err != nil {
 				return err
 			}
@@ -53,4 +56,19 @@ func newHealthcheckCommand() *cobra.Command {
 	}
 	flags.add(cmd)
 	return cmd
+}
+
+// healthAddress returns where this machine's daemon answers without TLS and users.
+func healthAddress(c admin.Config) (string, error) {
+	if c.HealthListen != "" {
+		return c.HealthListen, nil
+	}
+	if c.WebConfig != "" {
+		return "", errors.New("admin.web_config may ask for TLS and users; set admin.health_listen, which has neither")
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // it listens on every address
+	}
+	return net.JoinHostPort(host, port), err
 }

@@ -1,7 +1,7 @@
 // Package admin serves what an operator and a supervisor ask of the process:
-// /metrics, /healthz and /readyz, and on a listener of its own, if at all, the
-// profiles of net/http/pprof. It answers GET and HEAD, changes nothing and asks no
-// peer.
+// /metrics, /healthz and /readyz, and on listeners of their own, if at all, the
+// profiles of net/http/pprof, and /healthz without TLS and users. It answers GET and
+// HEAD, changes nothing and asks no peer.
 package admin
 
 import (
@@ -27,9 +27,10 @@ import (
 
 // Config is the section admin of the configuration.
 type Config struct {
-	Listen      string `yaml:"listen"`       // host:port of /metrics, /healthz and /readyz
-	WebConfig   string `yaml:"web_config"`   // file of TLS and users, in the format of Prometheus exporters; read at every request
-	PprofListen string `yaml:"pprof_listen"` // host:port of the profiles, on the loopback interface; empty: none
+	Listen       string `yaml:"listen"`        // host:port of /metrics, /healthz and /readyz
+	WebConfig    string `yaml:"web_config"`    // file of TLS and users for Listen, in the format of Prometheus exporters; read at every request
+	HealthListen string `yaml:"health_listen"` // host:port of /healthz alone, on the loopback interface; empty: none
+	PprofListen  string `yaml:"pprof_listen"`  // host:port of the profiles, on the loopback interface; empty: none
 }
 
 // DefaultConfig returns the defaults.
@@ -45,6 +46,9 @@ func (c Config) Validate() error {
 		if err := web.Validate(c.WebConfig); err != nil {
 			errs = append(errs, fmt.Errorf("admin.web_config: %w", err))
 		}
+	}
+	if c.HealthListen != "" && !isLoopback(c.HealthListen) {
+		errs = append(errs, fmt.Errorf("admin.health_listen: %q is not on the loopback interface, and it has no users; write it as 127.0.0.1:9478", c.HealthListen))
 	}
 	if c.PprofListen != "" && !isLoopback(c.PprofListen) {
 		errs = append(errs, fmt.Errorf("admin.pprof_listen: %q is not on the loopback interface, and profiles hold log data; write it as 127.0.0.1:6060", c.PprofListen))
@@ -85,6 +89,9 @@ func Serve(ctx context.Context, config Config, deps Deps) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(ctx, config.Listen, config.WebConfig, newHandler(deps), log) })
+	if config.HealthListen != "" {
+		group.Go(func() error { return serve(ctx, config.HealthListen, "", newHealthHandler(deps.Progress), log) })
+	}
 	if config.PprofListen != "" {
 		group.Go(func() error { return serve(ctx, config.PprofListen, "", newPprofHandler(), log) })
 	}
@@ -148,11 +155,8 @@ func readOnly(next http.Handler) http.Handler {
 }
 
 func newHandler(deps Deps) http.Handler {
-	mux := http.NewServeMux()
+	mux := newHealthHandler(deps.Progress)
 	mux.Handle("/metrics", promhttp.HandlerFor(deps.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 8}))
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, Health(deps.Progress))
-	})
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, deps.Ready())
 	})
@@ -160,6 +164,12 @@ func newHandler(deps Deps) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "shipperd\n\n/metrics\n/healthz\n/readyz\n") // the client has gone if it fails
 	})
+	return mux
+}
+
+func newHealthHandler(monitor *progress.Monitor) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, Health(monitor)) })
 	return mux
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,15 +134,21 @@ func (l *oneConn) Close() error {
 
 func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
-// start serves until the test ends and returns the address.
-func start(t *testing.T, config Config, deps Deps) string {
+// freeAddress returns an address that nobody listens on, for a moment.
+func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.Listen = listener.Addr().String()
-	listener.Close() // the port is free again, for a moment
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// start serves until the test ends and returns the address.
+func start(t *testing.T, config Config, deps Deps) string {
+	t.Helper()
+	config.Listen = freeAddress(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- Serve(ctx, config, deps) }()
@@ -151,11 +158,13 @@ func start(t *testing.T, config Config, deps Deps) string {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	for dialer := (&net.Dialer{}); ; {
-		conn, err := dialer.DialContext(t.Context(), "tcp", config.Listen)
-		if err == nil {
+	dialer := &net.Dialer{}
+	for listening := 0; listening < 2; {
+		address := cmp.Or([]string{config.Listen, config.HealthListen}[listening], config.Listen)
+		if conn, err := dialer.DialContext(t.Context(), "tcp", address); err == nil {
 			conn.Close()
-			return config.Listen
+			listening++
+			continue
 		}
 		select {
 		case err := <-served:
@@ -163,12 +172,14 @@ func start(t *testing.T, config Config, deps Deps) string {
 		default:
 		}
 	}
+	return config.Listen
 }
 
-// get returns the status of /metrics on a connection of its own.
-func get(t *testing.T, address string, header http.Header) int {
+// get returns the status of a page, named without its scheme, on a connection of its
+// own.
+func get(t *testing.T, page string, header http.Header) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+page, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,10 +211,10 @@ func TestThreat14AbuseLeavesMetricsAnswering(t *testing.T) {
 	for i := range 1000 { // idle, and slow-loris
 		dial([]string{"", "GET /metrics HTTP/1.1\r\nX-a: "}[i%2])
 	}
-	if got := get(t, address, http.Header{}); got != http.StatusOK {
+	if got := get(t, address+"/metrics", http.Header{}); got != http.StatusOK {
 		t.Errorf("got %d beside 1,000 idle connections, want 200", got)
 	}
-	if got := get(t, address, http.Header{"X-Large": {strings.Repeat("a", 64<<10)}}); got != http.StatusRequestHeaderFieldsTooLarge {
+	if got := get(t, address+"/metrics", http.Header{"X-Large": {strings.Repeat("a", 64<<10)}}); got != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("got %d for a header of 64 KiB, want 431", got)
 	}
 	conn := dial("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
@@ -211,7 +222,7 @@ func TestThreat14AbuseLeavesMetricsAnswering(t *testing.T) {
 	if err != nil || !strings.Contains(line, "405") {
 		t.Errorf("got %q, %v for a POST of 1 GB, want 405 before its body", line, err)
 	}
-	if got := get(t, address, http.Header{}); got != http.StatusOK {
+	if got := get(t, address+"/metrics", http.Header{}); got != http.StatusOK {
 		t.Errorf("got %d afterwards, want 200", got)
 	}
 }
@@ -228,9 +239,15 @@ func TestWebConfigAsksForAPassword(t *testing.T) {
 	if err := config.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	config.HealthListen = freeAddress(t)
 	address := start(t, config, newDeps())
-	if got := get(t, address, http.Header{}); got != http.StatusUnauthorized {
-		t.Errorf("got %d without a password, want 401", got)
+	for url, want := range map[string]int{
+		address + "/metrics": http.StatusUnauthorized, address + "/healthz": http.StatusUnauthorized,
+		config.HealthListen + "/healthz": http.StatusOK, config.HealthListen + "/metrics": http.StatusNotFound,
+	} {
+		if got := get(t, url, http.Header{}); got != want {
+			t.Errorf("%s: got %d without a password, want %d", url, got, want)
+		}
 	}
 }
 
@@ -248,11 +265,13 @@ func TestPublicAddressWithoutUsersIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestProfilesAreOnTheLoopbackInterfaceOnly(t *testing.T) {
+func TestProfilesAndPlainHealthAreOnTheLoopbackInterfaceOnly(t *testing.T) {
 	for address, ok := range map[string]bool{"127.0.0.1:6060": true, "[::1]:6060": true, "0.0.0.0:6060": false, ":6060": false, "10.0.0.1:6060": false} {
-		err := Config{Listen: "127.0.0.1:9477", PprofListen: address}.Validate()
-		if (err == nil) != ok {
-			t.Errorf("%s: got %v, want accepted: %v", address, err, ok)
+		for _, c := range []Config{{PprofListen: address}, {HealthListen: address}} {
+			c.Listen = "127.0.0.1:9477"
+			if err := c.Validate(); (err == nil) != ok {
+				t.Errorf("%+v: got %v, want accepted: %v", c, err, ok)
+			}
 		}
 	}
 	w := httptest.NewRecorder()

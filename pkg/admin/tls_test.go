@@ -110,11 +110,11 @@ func TestBrokenWebConfigLetsNobodyInAndIsLogged(t *testing.T) {
 	deps := newDeps()
 	deps.Log = zap.New(core)
 	address := start(t, Config{WebConfig: file}, deps)
-	if got := get(t, address, http.Header{}); got != http.StatusOK {
+	if got := get(t, address+"/metrics", http.Header{}); got != http.StatusOK {
 		t.Fatalf("got %d, want 200", got)
 	}
 	write(t, file, "basic_auth_users: 7\n")
-	if got := get(t, address, http.Header{}); got != http.StatusInternalServerError {
+	if got := get(t, address+"/metrics", http.Header{}); got != http.StatusInternalServerError {
 		t.Errorf("got %d with a broken web configuration, want 500", got)
 	}
 	if logs.Len() != 1 {
