@@ -32,22 +32,22 @@ func (apache) Parse(line *Line, f *Fields) Result {
 //	[vhost:port] client ident user [date] "request" status bytes ["referrer" "agent" …]
 type access struct {
 	vhost, client, user     []byte
-	date                    []byte
+	time                    int64 // Unix milliseconds
 	request, status, length []byte
 	referrer, agent         []byte
 }
 
 func sniffApache(text []byte) bool {
-	_, _, rest := cutDate(text)
+	_, _, rest, _ := cutDate(text)
 	return rest != nil
 }
 
 func parseAccess(text []byte, f *Fields) Result {
-	head, date, rest := cutDate(text)
-	if date == nil {
+	head, ms, rest, ok := cutDate(text)
+	if !ok {
 		return None
 	}
-	a := access{date: date}
+	a := access{time: ms}
 	a.readHead(head, f)
 	complete := a.readRest(rest)
 	a.addTo(f)
@@ -60,11 +60,11 @@ func parseAccess(text []byte, f *Fields) Result {
 // cutDate finds the date and what stands before and after it. Only `] "` behind
 // it proves it: a user name can hold all the rest, but httpd writes its quotes as
 // \". Without proof the first that looks like a date is taken, and nothing follows.
-func cutDate(text []byte) (head, date, rest []byte) {
+func cutDate(text []byte) (head []byte, date int64, rest []byte, ok bool) {
 	for from := 0; ; {
 		open := bytes.Index(text[from:], []byte(" ["))
 		if open < 0 {
-			return head, date, nil
+			return head, date, nil, ok
 		}
 		start := from + open + len(" [")
 		from = start
@@ -73,15 +73,16 @@ func cutDate(text []byte) (head, date, rest []byte) {
 		if end < 0 {
 			continue
 		}
-		if _, ok := apacheDate(text[start : start+end]); !ok {
+		ms, isDate := apacheDate(text[start : start+end])
+		if !isDate {
 			continue
 		}
-		proven := bytes.HasPrefix(text[start+end:], []byte(`] "`))
-		if proven || date == nil {
-			head, date = text[:start-len(" [")], text[start:start+end]
+		proven := hasPrefix(text[start+end:], `] "`)
+		if proven || !ok {
+			head, date, ok = text[:start-len(" [")], ms, true
 		}
 		if proven {
-			return head, date, text[start+end+len("] "):]
+			return head, date, text[start+end+len("] "):], true
 		}
 	}
 }
@@ -141,15 +142,20 @@ func cutQuoted(text []byte) (value, rest []byte, ok bool) {
 	if len(text) == 0 || text[0] != '"' {
 		return nil, text, false
 	}
-	for i := 1; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
-			return text[1:i], text[i+1:], true
+	for i, quote := 1, 0; ; {
+		if quote < i {
+			next := bytes.IndexByte(text[min(i, len(text)):], '"')
+			if next < 0 {
+				return text[1:], nil, false
+			}
+			quote = i + next
 		}
+		escape := bytes.IndexByte(text[i:quote], '\\')
+		if escape < 0 {
+			return text[1:quote], text[quote+1:], true
+		}
+		i += escape + 2
 	}
-	return text[1:], nil, false
 }
 
 func (a *access) addTo(f *Fields) {
@@ -159,9 +165,7 @@ func (a *access) addTo(f *Fields) {
 	a.addRequest(f)
 	f.UserAgent(withoutNil(a.agent))
 	f.Members(Event, `"kind":"event","category":["web"],"type":["access"],"dataset":"apache.access",`)
-	if ms, ok := apacheDate(a.date); ok {
-		f.Time(Event, "start", ms)
-	}
+	f.Time(Event, "start", a.time)
 	status, ok := number(a.status)
 	if !ok {
 		return

@@ -63,16 +63,39 @@ func daysIn(year, month int) int {
 
 // monthOf reads an English month of three letters.
 func monthOf(name []byte) int {
-	const names = "JanFebMarAprMayJunJulAugSepOctNovDec"
-	if len(name) != 3 {
-		return 0
-	}
-	for i := 0; i < len(names); i += 3 {
-		if names[i:i+3] == string(name) {
-			return i/3 + 1
-		}
+	switch string(name) {
+	case "Jan":
+		return 1
+	case "Feb":
+		return 2
+	case "Mar":
+		return 3
+	case "Apr":
+		return 4
+	case "May":
+		return 5
+	case "Jun":
+		return 6
+	case "Jul":
+		return 7
+	case "Aug":
+		return 8
+	case "Sep":
+		return 9
+	case "Oct":
+		return 10
+	case "Nov":
+		return 11
+	case "Dec":
+		return 12
 	}
 	return 0
+}
+
+// two reads the two digits at the start of text.
+func two(text []byte) (int, bool) {
+	tens, ones := text[0]-'0', text[1]-'0'
+	return int(tens)*10 + int(ones), tens <= 9 && ones <= 9
 }
 
 // clock reads `15:04:05`.
@@ -80,9 +103,9 @@ func clock(text []byte) (hour, minute, second int, ok bool) {
 	if len(text) != len("15:04:05") || text[2] != ':' || text[5] != ':' {
 		return 0, 0, 0, false
 	}
-	hour, ok1 := number(text[0:2])
-	minute, ok2 := number(text[3:5])
-	second, ok3 := number(text[6:8])
+	hour, ok1 := two(text)
+	minute, ok2 := two(text[3:])
+	second, ok3 := two(text[6:])
 	return hour, minute, second, ok1 && ok2 && ok3
 }
 
@@ -93,8 +116,8 @@ func rfc3339(text []byte) (int64, bool) {
 		return 0, false
 	}
 	year, ok1 := number(text[0:4])
-	month, ok2 := number(text[5:7])
-	day, ok3 := number(text[8:10])
+	month, ok2 := two(text[5:])
+	day, ok3 := two(text[8:])
 	hour, minute, second, ok4 := clock(text[11:len(shape)])
 	ms, ok5 := unixMilli(year, month, day, hour, minute, second)
 	fraction, zone := fraction(text[len(shape):])
@@ -141,7 +164,7 @@ func apacheDate(text []byte) (int64, bool) {
 	if len(text) < len(shape) || text[2] != '/' || text[6] != '/' || text[11] != ':' {
 		return 0, false
 	}
-	day, ok1 := number(text[0:2])
+	day, ok1 := two(text)
 	year, ok2 := number(text[7:11])
 	hour, minute, second, ok3 := clock(text[12:len(shape)])
 	ms, ok4 := unixMilli(year, monthOf(text[3:6]), day, hour, minute, second)

@@ -227,12 +227,18 @@ func (f *Fields) JSONString(root Root, name string, value []byte) {
 	if !ok || len(inside) == 0 {
 		return
 	}
-	if _, escapes := jsonraw.String(value, 0); escapes == jsonraw.Surrogate || len(inside) > maxValue {
-		f.scratch = jsonraw.Unescape(f.scratch[:0], inside)
-		f.String(root, name, f.scratch)
+	if len(inside) <= maxValue && (bytes.IndexByte(inside, '\\') < 0 || !halved(value)) {
+		f.Raw(root, name, value)
 		return
 	}
-	f.Raw(root, name, value)
+	f.scratch = jsonraw.Unescape(f.scratch[:0], inside)
+	f.String(root, name, f.scratch)
+}
+
+// halved says whether a valid JSON string may have half of a surrogate pair.
+func halved(value []byte) bool {
+	_, escapes := jsonraw.String(value, 0)
+	return escapes == jsonraw.Surrogate
 }
 
 // Account writes cloud.account.id, if id is one. The first one stands: a line knows

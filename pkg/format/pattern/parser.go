@@ -168,4 +168,4 @@ func (p *parser) operand(leaf func() (matcher, error)) (matcher, error) {
 	return leaf()
 }
 
-func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+func isBlank(c byte) bool { return c <= ' ' && (c == ' ' || c == '\t' || c == '\n' || c == '\r') }

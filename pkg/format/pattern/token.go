@@ -1,5 +1,7 @@
 package pattern
 
+import "bytes"
+
 // delimiter is a pair of characters that make one token of what stands between
 // them and are no part of it.
 type delimiter struct {
@@ -31,7 +33,8 @@ func (t *tokens) next() ([]byte, bool) {
 	if t.pos == len(t.text) {
 		return nil, false
 	}
-	for n, d := range delimiters {
+	for n := range delimiters {
+		d := &delimiters[n]
 		if t.text[t.pos] != d.open || t.unclosed[n] {
 			continue
 		}
@@ -82,18 +85,26 @@ func (t *tokens) blanks() {
 
 // end returns the index of the closing delimiter with a blank or the end after
 // it, or -1.
-func (d delimiter) end(text []byte, i int) int {
-	for i < len(text) {
-		if text[i] == d.escape && d.escape != 0 {
-			i += 2
-			continue
+func (d *delimiter) end(text []byte, i int) int {
+	for closing := -1; ; {
+		if closing < i {
+			next := bytes.IndexByte(text[min(i, len(text)):], d.close)
+			if next < 0 {
+				return -1
+			}
+			closing = i + next
 		}
-		if text[i] == d.close && (i+1 == len(text) || isBlank(text[i+1])) {
-			return i
+		if d.escape != 0 {
+			if escape := bytes.IndexByte(text[i:closing], d.escape); escape >= 0 {
+				i += escape + 2
+				continue
+			}
 		}
-		i++
+		if closing+1 == len(text) || isBlank(text[closing+1]) {
+			return closing
+		}
+		i = closing + 1
 	}
-	return -1
 }
 
 // count returns how many tokens are left; t stays where it is.
