@@ -9,13 +9,19 @@ import (
 // identity is what is used of userIdentity.
 type identity struct {
 	kind, arn, accessKey, name, principal, account []byte
-	session                                        []byte
 	mfa, issuer                                    []byte // of the session
 }
 
 func (i *identity) read(value []byte) {
 	o := jsonraw.ReadObject(value, 0)
-	for o.Next() {
+	for start, ok := o.NextKey(); ok; start, ok = o.NextKey() {
+		if string(o.Key) == "sessionContext" && start < len(value) && value[start] == '{' {
+			o.Took(i.readSession(value, start))
+			continue
+		}
+		if !o.ReadValue(start) {
+			return
+		}
 		switch string(o.Key) {
 		case "type":
 			i.kind = o.Value
@@ -29,11 +35,15 @@ func (i *identity) read(value []byte) {
 			i.principal = o.Value
 		case "accountId":
 			i.account = o.Value
-		case "sessionContext":
-			i.session = o.Value
 		}
 	}
-	o = jsonraw.ReadObject(i.session, 0)
+}
+
+// readSession reads the sessionContext at value[start] in place, half of a
+// userIdentity, and returns where it ends.
+func (i *identity) readSession(value []byte, start int) (end int) {
+	i.mfa, i.issuer = nil, nil
+	o := jsonraw.ReadObject(value, start)
 	for o.Next() {
 		switch string(o.Key) {
 		case "attributes":
@@ -42,6 +52,7 @@ func (i *identity) read(value []byte) {
 			i.issuer = member(o.Value, "userName")
 		}
 	}
+	return o.End()
 }
 
 // hidden is what AWS writes for the user name of a failed sign-in, which may be a

@@ -39,6 +39,57 @@ func flowFieldKind(name string) flowKind {
 type flowField struct {
 	name string // with underscores
 	kind flowKind
+	part flowPart
+}
+
+// flowPart is what becomes typed fields outside aws.vpcflow.
+type flowPart uint8
+
+const (
+	flowOther flowPart = iota // nothing of the kind
+	flowSource
+	flowDestination
+	flowSourcePort
+	flowDestinationPort
+	flowProtocol
+	flowPackets
+	flowBytes
+	flowStart
+	flowEnd
+	flowAction
+	flowStatus
+	flowDirection
+	flowParts
+)
+
+func flowFieldPart(name string) flowPart {
+	switch name {
+	case "srcaddr":
+		return flowSource
+	case "dstaddr":
+		return flowDestination
+	case "srcport":
+		return flowSourcePort
+	case "dstport":
+		return flowDestinationPort
+	case "protocol":
+		return flowProtocol
+	case "packets":
+		return flowPackets
+	case "bytes":
+		return flowBytes
+	case "start":
+		return flowStart
+	case "end":
+		return flowEnd
+	case "action":
+		return flowAction
+	case "log_status":
+		return flowStatus
+	case "flow_direction":
+		return flowDirection
+	}
+	return flowOther
 }
 
 // vpcflow reads VPC flow logs of one list of fields.
@@ -60,7 +111,7 @@ func newVPCFlow(o Options) (Format, error) {
 		case slices.Contains(names[:i], name):
 			return nil, fmt.Errorf("flow field %q stands twice: %w", name, errFlowFields)
 		}
-		v.fields = append(v.fields, flowField{name, flowFieldKind(name)})
+		v.fields = append(v.fields, flowField{name, flowFieldKind(name), flowFieldPart(name)})
 	}
 	return v, nil
 }
@@ -159,15 +210,8 @@ func (v *vpcflow) plausible(f *Fields) bool {
 	return true
 }
 
-// flow is what becomes typed fields outside aws.vpcflow.
-type flow struct {
-	source, destination         []byte
-	sourcePort, destinationPort []byte
-	protocol                    []byte
-	packets, bytes              []byte
-	start, end                  []byte
-	action, status, direction   []byte
-}
+// flow has the parts of a record.
+type flow [flowParts][]byte
 
 func (v *vpcflow) addTo(f *Fields) {
 	var record flow
@@ -176,9 +220,9 @@ func (v *vpcflow) addTo(f *Fields) {
 		if value = withoutNil(value); len(value) == 0 {
 			continue
 		}
-		field := v.fields[i]
-		if place := record.place(field.name); place != nil {
-			*place = value
+		field := &v.fields[i]
+		if field.part != flowOther {
+			record[field.part] = value
 			continue
 		}
 		switch field.name {
@@ -195,56 +239,25 @@ func (v *vpcflow) addTo(f *Fields) {
 			f.String(AWS, field.name, value)
 		}
 	}
-	f.String(AWS, "action", record.action)
-	f.String(AWS, "log_status", record.status)
+	f.String(AWS, "action", record[flowAction])
+	f.String(AWS, "log_status", record[flowStatus])
 	f.Close(AWS)
 	record.addTo(f)
 }
 
-// place returns where the value of a field goes, or nil.
-func (r *flow) place(name string) *[]byte {
-	switch name {
-	case "srcaddr":
-		return &r.source
-	case "dstaddr":
-		return &r.destination
-	case "srcport":
-		return &r.sourcePort
-	case "dstport":
-		return &r.destinationPort
-	case "protocol":
-		return &r.protocol
-	case "packets":
-		return &r.packets
-	case "bytes":
-		return &r.bytes
-	case "start":
-		return &r.start
-	case "end":
-		return &r.end
-	case "action":
-		return &r.action
-	case "log_status":
-		return &r.status
-	case "flow_direction":
-		return &r.direction
-	}
-	return nil
-}
-
 func (r *flow) addTo(f *Fields) {
 	f.Members(Event, r.event())
-	f.addSeconds("start", r.start)
-	f.addSeconds("end", r.end)
-	source := f.Address(Source, r.source)
-	destination := f.Address(Destination, r.destination)
-	sourcePort, ok1 := f.addPort(Source, r.sourcePort)
-	destinationPort, ok2 := f.addPort(Destination, r.destinationPort)
-	f.addCount("packets", r.packets)
-	f.addCount("bytes", r.bytes)
-	protocol, ok3 := number(r.protocol)
+	f.addSeconds("start", r[flowStart])
+	f.addSeconds("end", r[flowEnd])
+	source := f.Address(Source, r[flowSource])
+	destination := f.Address(Destination, r[flowDestination])
+	sourcePort, ok1 := f.addPort(Source, r[flowSourcePort])
+	destinationPort, ok2 := f.addPort(Destination, r[flowDestinationPort])
+	f.addCount("packets", r[flowPackets])
+	f.addCount("bytes", r[flowBytes])
+	protocol, ok3 := number(r[flowProtocol])
 	if ok3 {
-		f.String(Network, "iana_number", r.protocol)
+		f.String(Network, "iana_number", r[flowProtocol])
 		f.Keyword(Network, "transport", transport(protocol))
 	}
 	if source == nil || destination == nil {
@@ -264,13 +277,13 @@ func (r *flow) addTo(f *Fields) {
 // event returns the members of event: what happened to the flow, or that there
 // was none (NODATA), or that AWS could not record it (SKIPDATA).
 func (r *flow) event() string {
-	switch string(r.action) {
+	switch string(r[flowAction]) {
 	case "ACCEPT":
 		return `"kind":"event","category":["network"],"type":["connection","allowed"],"action":"accept","outcome":"success","dataset":"aws.vpcflow",`
 	case "REJECT":
 		return `"kind":"event","category":["network"],"type":["connection","denied"],"action":"reject","outcome":"failure","dataset":"aws.vpcflow",`
 	}
-	switch string(r.status) {
+	switch string(r[flowStatus]) {
 	case "NODATA":
 		return `"kind":"event","category":["network"],"type":["info"],"action":"nodata","dataset":"aws.vpcflow",`
 	case "SKIPDATA":
@@ -287,8 +300,8 @@ func (r *flow) addDirection(f *Fields, source, destination *enrich.Address) {
 		family = "ipv4"
 	}
 	f.Keyword(Network, "type", family)
-	if len(r.direction) > 0 {
-		f.String(Network, "direction", r.direction)
+	if len(r[flowDirection]) > 0 {
+		f.String(Network, "direction", r[flowDirection])
 		return
 	}
 	f.Keyword(Network, "direction", enrich.Direction(source.Scope, destination.Scope))

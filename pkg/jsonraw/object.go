@@ -33,9 +33,11 @@ func ReadObject(b []byte, i int) Object {
 // Next reads the next member, or returns false after the last or a bad one.
 func (o *Object) Next() bool {
 	start, ok := o.NextKey()
-	if !ok {
-		return false
-	}
+	return ok && o.ReadValue(start)
+}
+
+// ReadValue reads the value after NextKey, or returns false for a bad one.
+func (o *Object) ReadValue(start int) bool {
 	end := Invalid
 	o.ValueEscapes = Plain
 	if start < len(o.b) && o.b[start] == '"' {
@@ -51,7 +53,7 @@ func (o *Object) Next() bool {
 }
 
 // NextKey reads the next key only, for a caller who reads the value at start
-// himself, so that it is scanned once; he calls Took before the next call.
+// himself, so that it is scanned once; he calls Took or ReadValue before the next call.
 func (o *Object) NextKey() (start int, ok bool) {
 	if o.done {
 		return Invalid, false
