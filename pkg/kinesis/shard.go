@@ -35,6 +35,7 @@ type reader struct {
 	gap      bool                // records since gapFrom may be lost; the first one read ends the gap
 	gapFrom  time.Time
 	children []types.ChildShard // of a closed shard, from its last reply
+	shut     bool               // a listing has the shard closed
 }
 
 func newReader(r *run, id string, at checkpoint.Position) *reader {
@@ -94,7 +95,7 @@ func (r *reader) step(ctx context.Context) (ended bool, err error) {
 	if whole {
 		return r.iterator == nil, nil
 	}
-	return r.closed(ctx)
+	return r.closed(ctx, out)
 }
 
 // read waits for the shard's turn and for memory, and asks for records once. The
@@ -282,14 +283,21 @@ func (r *reader) endGap(to time.Time) {
 }
 
 // closed says whether the shard has ended, after a reply with neither a next
-// iterator nor children.
-func (r *reader) closed(ctx context.Context) (ended bool, err error) {
-	shard, err := r.findShard(ctx, r.task, r.id)
-	if err != nil {
-		return false, err // read again after the last record, to the same end
-	}
-	if shard == nil || shard.SequenceNumberRange != nil && shard.SequenceNumberRange.EndingSequenceNumber != nil {
+// iterator nor children. That is believed when the reply is empty and was asked for
+// after a listing had the shard closed: else there may be records behind it.
+func (r *reader) closed(ctx context.Context, out *sdk.GetRecordsOutput) (ended bool, err error) {
+	if r.shut && len(out.Records) == 0 && aws.ToInt64(out.MillisBehindLatest) == 0 {
 		return true, nil
+	}
+	shard, err := r.findShard(ctx, r.task, r.id)
+	switch {
+	case err != nil:
+		return false, err // read again after the last record, to the same end
+	case shard == nil:
+		return true, nil
+	}
+	if r.shut = shard.SequenceNumberRange != nil && shard.SequenceNumberRange.EndingSequenceNumber != nil; r.shut {
+		return false, nil
 	}
 	return false, &callError{op: opRecords, reason: malformed, err: fmt.Errorf("%w: no next iterator for an open shard", errMalformed)}
 }

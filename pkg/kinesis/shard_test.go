@@ -71,6 +71,45 @@ func TestReplyWithoutNextIteratorIsNoEndOfAnOpenShard(t *testing.T) {
 	})
 }
 
+// T7, of a closed shard: what lies behind such a reply must not be taken for read.
+func TestReplyWithoutNextIteratorIsNoEndBeforeTheLastRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.put(shardName(0), "r", 20) // more than one reply
+		left, _ := w.stream.Split(shardName(0))
+		w.put(left, "child", 1)
+		w.answer(func(call kinesisfake.Call, out *sdk.GetRecordsOutput) {
+			if call.Shard == shardName(0) && call.Number == 1 {
+				out.NextShardIterator, out.ChildShards = nil, nil
+			}
+		})
+		w.mustRun(10 * time.Second)
+		if diff := cmp.Diff(append(seq("r", 20), "end of 0", "child0"), w.seen()); diff != "" {
+			t.Errorf("emitted (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// The listing that has the shard closed may be younger than the reply.
+func TestRecordsBetweenAReplyAndTheCloseAreRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.put(shardName(0), "r", 3)
+		w.answer(func(call kinesisfake.Call, out *sdk.GetRecordsOutput) {
+			if call.Shard == shardName(0) && call.Number == 1 {
+				out.NextShardIterator = nil
+				w.put(shardName(0), "late", 2)
+				w.stream.Split(shardName(0))
+			}
+			out.ChildShards = nil // as kinesalite
+		})
+		w.mustRun(10 * time.Second)
+		if diff := cmp.Diff([]string{"r0", "r1", "r2", "late0", "late1", "end of 0"}, w.seen()[:min(6, len(w.seen()))]); diff != "" {
+			t.Errorf("emitted (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // T13: iterators live for five minutes; here the budget is used up for an hour.
 func TestExpiredIteratorGoesOnAfterTheLastRecordRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
