@@ -1,0 +1,114 @@
+package operations
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
+)
+
+const (
+	exitDone      = 0
+	exitUnsettled = 75
+	indexOfPut    = "cwl-2025.11.20" // where the events of put go
+)
+
+func TestSIGTERMDeliversWhatWasReadAndEndsWith0(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil, nil)
+	p := newProcess(t, s, "SHIPPERD_PIPELINE_BATCH_MAX_AGE=1h") // only the drain sends the batch
+	p.start()
+	s.put("a", "b")
+	p.awaitMetric("shipperd_events_in_flight", "2")
+	p.signal(syscall.SIGTERM)
+	if state, _ := p.wait(patience); state.ExitCode() != exitDone {
+		t.Errorf("got %v, want exit %d", state, exitDone)
+	}
+	if got := s.index.Count(); got != 2 {
+		t.Errorf("got %d documents, want 2", got)
+	}
+}
+
+// The index is away, so the drain can only fail: after one try for what is in
+// flight it ends, long before its deadline, and a restart reads it again.
+func TestSIGTERMWithTheIndexAwayEndsWith75AfterOneTry(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	s := newSite(t, nil, func(*elasticfake.Request) elasticfake.Fault { return elasticfake.Fault{Reset: away.Load()} })
+	p := newProcess(t, s, "SHIPPERD_PIPELINE_DRAIN_TIMEOUT=10m")
+	p.start()
+	away.Store(true)
+	s.put("a", "b")
+	// Five failures in a row open the breaker: from then on tries are seconds apart.
+	p.await(func() error {
+		if n := s.index.Requests(); n < 5 {
+			return fmt.Errorf("%d requests", n)
+		}
+		return nil
+	})
+	before := s.index.Requests()
+	p.signal(syscall.SIGTERM)
+	state, took := p.wait(patience)
+	if state.ExitCode() != exitUnsettled || took > 15*time.Second {
+		t.Errorf("got %v after %v, want exit %d within seconds", state, took, exitUnsettled)
+	}
+	if tries := s.index.Requests() - before; tries < 1 || tries > 2 { // a second one may have been under way
+		t.Errorf("got %d more requests, want one try", tries)
+	}
+
+	away.Store(false)
+	p.start()
+	p.awaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, "2")
+	for _, id := range []string{"a", "b"} {
+		if n := s.index.Applied(indexOfPut, id); n != 1 {
+			t.Errorf("%s: got it applied %d times, want once: nothing unacknowledged is checkpointed", id, n)
+		}
+	}
+}
+
+func TestDrainThatPassesItsDeadlineEndsWith75(t *testing.T) {
+	t.Parallel()
+	const deadline = 2 * time.Second
+	p := startWithHungIndex(t, "SHIPPERD_PIPELINE_DRAIN_TIMEOUT="+deadline.String())
+	p.signal(syscall.SIGTERM)
+	if state, took := p.wait(patience); state.ExitCode() != exitUnsettled || took < deadline {
+		t.Errorf("got %v after %v, want exit %d after %v", state, took, exitUnsettled, deadline)
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := startWithHungIndex(t, "SHIPPERD_PIPELINE_DRAIN_TIMEOUT=10m")
+	p.signal(syscall.SIGTERM)
+	p.await(func() error {
+		if _, err := p.get("/readyz"); err == nil {
+			return errors.New("still ready, want draining")
+		}
+		return nil
+	})
+	p.signal(syscall.SIGTERM)
+	state, took := p.wait(patience)
+	if status, ok := state.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM || took > 5*time.Second {
+		t.Errorf("got %v after %v, want its end by the second signal at once", state, took)
+	}
+}
+
+// startWithHungIndex starts a shipperd with a request in flight that is never answered.
+func startWithHungIndex(t *testing.T, settings ...string) *process {
+	t.Helper()
+	s := newSite(t, nil, func(r *elasticfake.Request) elasticfake.Fault {
+		if r.Number == 0 {
+			return elasticfake.Fault{}
+		}
+		return elasticfake.Fault{Damage: elasticfake.Hung}
+	})
+	p := newProcess(t, s, append(settings, "SHIPPERD_ELASTICSEARCH_TIMEOUT=10m")...)
+	p.start()
+	s.put("a")
+	p.awaitMetric("shipperd_bulk_requests_in_flight", "1")
+	return p
+}
