@@ -256,6 +256,14 @@ func plainPayload(text []byte) (payload, error) {
 
 func FuzzPayload(f *testing.F) {
 	f.Add([]byte(`{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","logEvents":[{"id":"3","timestamp":1,"message":"\u00e9\ud83d\ude00\"","extractedFields":{"a":"b"}},{"id":5,"timestamp":"2","message":""}]} x`))
+	// Nearly the usual event.
+	for _, event := range []string{
+		`"id":"3","timestamp":01,"message":"m"`, `"id":"3","timestamp":1.5,"message":"m"`, `"id":"3","timestamp":,"message":"m"`, `"id":"3","timestamp":0,"message":"m"`,
+		`"id":"3","timestamp":8640000000000000,"message":"m"`, `"id":"3","timestamp":8640000000000001,"message":"m"`, `"id":"\u0033","timestamp":1,"message":"m","message":"n","id":"4"`,
+		`"id":"3","timestamp":1,"message":5`, `"id":"3","timestamp":1,"message":"m"x`, `"id":"3","timestamp":1,"message":"\x"`, `"id":"3`, `"id":"3","timestamp":1`,
+	} {
+		f.Add([]byte(`{"messageType":"DATA_MESSAGE","logEvents":[{` + event + `}]}`))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var p Payload
 		rest, err := p.Next(text)

@@ -141,8 +141,12 @@ func (p *Payload) events(text []byte, i int) (end int, err error) {
 }
 
 func (p *Payload) event(e *Event, text []byte, i int) (end int, err error) {
-	hasTime, hasMessage := false, false
 	o := jsonraw.ReadObject(text, i)
+	hasTime, hasMessage := false, false
+	if end := p.usual(e, text, i); end >= 0 {
+		o.Took(end)
+		hasTime, hasMessage = true, true
+	}
 	for {
 		i, ok := o.NextKey()
 		if !ok {
@@ -171,6 +175,39 @@ func (p *Payload) event(e *Event, text []byte, i int) (end int, err error) {
 		return -1, fmt.Errorf("%w: an event without timestamp or message", errShape)
 	}
 	return o.End(), nil
+}
+
+// usual reads what nearly every event begins with, {"id":"…","timestamp":…,"message":"…",
+// at once instead of key by key, and returns where the message ends. For anything
+// else it returns -1.
+func (p *Payload) usual(e *Event, text []byte, i int) (end int) {
+	const idKey, timeKey, messageKey = `{"id":`, `,"timestamp":`, `,"message":`
+	if !hasAt(text, i, idKey) {
+		return -1
+	}
+	idStart := i + len(idKey)
+	idEnd, escapes := jsonraw.String(text, idStart)
+	if idEnd < 0 || !hasAt(text, idEnd, timeKey) {
+		return -1
+	}
+	ms, timeStart := int64(0), idEnd+len(timeKey)
+	for i = timeStart; i < len(text) && text[i]-'0' <= 9 && i-timeStart < 15; i++ {
+		ms = ms*10 + int64(text[i]-'0')
+	}
+	if i == timeStart || text[timeStart] == '0' || !hasAt(text, i, messageKey) {
+		return -1
+	}
+	end, err := p.message(e, text, i+len(messageKey))
+	if err != nil {
+		return -1
+	}
+	e.ID, e.Time = Text{text[idStart+1 : idEnd-1], escapes}, ms
+	return end
+}
+
+// hasAt says whether word stands at text[i].
+func hasAt(text []byte, i int, word string) bool {
+	return len(text)-i >= len(word) && string(text[i:i+len(word)]) == word
 }
 
 // message reads the message, which nearly every reader wants unescaped.
