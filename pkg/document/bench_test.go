@@ -1,14 +1,18 @@
 package document
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/shipperd/shipperd/pkg/cloudwatch"
+	"github.com/klauspost/compress/gzip"
+
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -81,10 +85,37 @@ func (l lines) payload(kind string, events int) string {
 			message: line(), time: testTime + int64(i*37),
 		}
 	}
-	return payload("LogGroup-"+kind, "i-0123456789abcdef0", list...)
+	// AWS names these streams, and the decoder knows the names.
+	stream := map[string]string{"cloudtrail": "123456789012_CloudTrail_us-east-1", "vpcflow": "eni-0a1b2c3d4e5f60718-all"}[kind]
+	return payload("LogGroup-"+kind, cmp.Or(stream, "i-0123456789abcdef0"), list...)
 }
 
 var benchKinds = []string{"apache", "sshd", "cloudtrail", "vpcflow"}
+
+// gunzip inflates records and does nothing else, into a buffer that it keeps.
+type gunzip struct {
+	in     bytes.Reader
+	reader gzip.Reader
+	buffer []byte
+}
+
+func (g *gunzip) run(b *testing.B, data []byte) {
+	g.in.Reset(data)
+	if err := g.reader.Reset(&g.in); err != nil {
+		b.Fatal(err)
+	}
+	for n := 0; ; {
+		if n == len(g.buffer) {
+			g.buffer = append(g.buffer, make([]byte, 1<<20)...)
+		}
+		read, err := g.reader.Read(g.buffer[n:])
+		if n += read; err == io.EOF {
+			return
+		} else if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
 
 // BenchmarkDecode is the path from a record to its documents. The metric
 // of-gunzip is its speed as a part of what klauspost's gunzip alone reaches on
@@ -109,26 +140,24 @@ func benchmarkDecode(b *testing.B, kind string, events int) {
 		records = append(records, &record.Record{Data: zip(text)})
 		size += len(text)
 	}
-	inflater := cloudwatch.NewInflater(64 << 20)
+	var only gunzip
 	decoder := testDocuments(b, nil).NewDecoder()
 	runtime.LockOSThread() // cpuTime is that of the thread
 	defer runtime.UnlockOSThread()
-	var gunzip, whole time.Duration
+	var inflating, whole time.Duration
 	turn := func() {
 		for _, r := range records {
 			start := cpuTime()
-			if _, err := inflater.Inflate(r.Data); err != nil {
-				b.Fatal(err)
-			}
+			only.run(b, r.Data)
 			middle := cpuTime()
 			if err := decoder.Decode(r); err != nil {
 				b.Fatal(err)
 			}
-			gunzip, whole = gunzip+middle-start, whole+cpuTime()-middle
+			inflating, whole = inflating+middle-start, whole+cpuTime()-middle
 		}
 	}
 	turn() // buffers and caches grow
-	gunzip, whole = 0, 0
+	inflating, whole = 0, 0
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	b.SetBytes(int64(size))
@@ -137,7 +166,7 @@ func benchmarkDecode(b *testing.B, kind string, events int) {
 	}
 	runtime.ReadMemStats(&after)
 	all := float64(b.N * events * len(records))
-	b.ReportMetric(gunzip.Seconds()/whole.Seconds(), "of-gunzip")
+	b.ReportMetric(inflating.Seconds()/whole.Seconds(), "of-gunzip")
 	b.ReportMetric(float64(whole.Nanoseconds())/all, "ns/event")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/all, "allocs/event")
 }
