@@ -8,7 +8,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,10 +50,25 @@ func NewClient(ctx context.Context, region, endpoint string) (*cloudwatchlogs.Cl
 		if endpoint != "" {
 			o.BaseEndpoint = aws.String(endpoint)
 		}
+		o.HTTPClient = httpClient{o.HTTPClient}
 		// Every call is repeated by a Caller; attempts inside the SDK would come on
 		// top of the quota and would not know LimitExceededException from throttling.
 		o.Retryer = aws.NopRetryer{}
 	}), nil
+}
+
+// httpClient hides all but Read and Close of request bodies, as that of package
+// kinesis does. The SDK closes a body when its reply begins, and its WriteTo then
+// fails; where that is before net/http has looked for the end of the body, net/http
+// cuts the connection in the middle of the reply, a page of FilterLogEvents.
+type httpClient struct{ cloudwatchlogs.HTTPClient }
+
+// Do sends the request.
+func (c httpClient) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.HTTPClient.Do(r)
 }
 
 // Caller paces calls and repeats those that failed for now. It is safe for

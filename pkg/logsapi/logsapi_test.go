@@ -3,8 +3,11 @@ package logsapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,5 +143,42 @@ func TestCeilingDoublesToItsLimit(t *testing.T) {
 		if got := ceiling(attempt); got != want {
 			t.Errorf("ceiling(%d): got %s, want %s", attempt, got, want)
 		}
+	}
+}
+
+// recordedBody is a request body that says whether it was asked to write itself.
+type recordedBody struct {
+	*strings.Reader
+	written bool
+}
+
+func (b *recordedBody) WriteTo(w io.Writer) (int64, error) {
+	b.written = true
+	return b.Reader.WriteTo(w)
+}
+
+func (b *recordedBody) Close() error { return nil }
+
+// One of 600 pages of 1 MB was cut off where the SDK's bodies wrote themselves.
+func TestRequestBodiesAreReadSoThatNoReplyIsCutOff(t *testing.T) {
+	var got []byte
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got, _ = io.ReadAll(r.Body) }))
+	defer server.Close()
+	client, err := NewClient(t.Context(), "us-east-1", server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &recordedBody{Reader: strings.NewReader("{}")}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Options().HTTPClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if string(got) != "{}" || body.written {
+		t.Errorf("got %q, by WriteTo: %t, want {} by Read", got, body.written)
 	}
 }
