@@ -215,7 +215,7 @@ func TestExpiredTokenBeginsTheWindowAgain(t *testing.T) {
 		s := r.sink(t)
 		s.onRecord = func(n int) bool {
 			if n == 3 { // an outage of the index that lasts longer than the token
-				time.Sleep(25 * time.Hour)
+				<-time.After(25 * time.Hour)
 			}
 			return true
 		}
@@ -276,7 +276,7 @@ func TestReadingWaitsForTheBudget(t *testing.T) {
 		r.logs.add(100, start, time.Second, "s1")
 		r.budget.Charge(64 << 20)
 		go func() {
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			r.budget.Release(64 << 20)
 		}()
 		begin := time.Now()
@@ -315,7 +315,7 @@ func TestProgressGuessesTheEndFromThePace(t *testing.T) {
 		s := r.sink(t)
 		var left []time.Duration
 		s.onRecord = func(int) bool {
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			left = append(left, source.Progress().Left)
 			return true
 		}

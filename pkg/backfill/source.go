@@ -54,10 +54,10 @@ func (s *Source) Progress() Progress { return s.meter.progress() }
 // emitted, or ctx has ended.
 func (s *Source) Run(ctx context.Context, emit func(*record.Record) error) error {
 	err := s.run(ctx, emit)
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (s *Source) run(ctx context.Context, emit func(*record.Record) error) error {

@@ -91,7 +91,7 @@ func (r *Request) Validate() error {
 	if _, err := pattern.Parse(r.Pattern); err != nil {
 		errs = append(errs, fmt.Errorf("pattern: %w", err))
 	}
-	return errors.Join(append(errs, r.Selection.validate())...)
+	return errors.Join(append(errs, r.validate())...)
 }
 
 func (s *Selection) validate() error {
