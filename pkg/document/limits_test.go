@@ -1,9 +1,9 @@
 package document
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +12,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/shipperd/shipperd/pkg/document/documenttest"
 	"github.com/shipperd/shipperd/pkg/format"
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 	"github.com/shipperd/shipperd/pkg/record"
@@ -254,9 +255,12 @@ func TestFormatsFindTheSameInMembersAsInText(t *testing.T) {
 		` {"eventVersion":"1.08", "\u0065ventSource":"a","eventSource":"\u0062","errorCode":"c"} `,
 		`{"eventVersion":"1.08","eventSource":"a"} x`, `x {"eventVersion":"1.08","eventSource":"a"}`,
 	}, hostile...)
-	random := lines{rand.New(rand.NewPCG(1, 2))}
-	for range 20 {
-		messages = append(messages, random.cloudtrail())
+	var random struct{ LogEvents []struct{ Message string } }
+	if err := json.Unmarshal([]byte(documenttest.Payload(formatCloudTrail, 20, 1)), &random); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range random.LogEvents {
+		messages = append(messages, e.Message)
 	}
 	reader := d.readerNamed(formatCloudTrail)
 	for _, message := range messages {
