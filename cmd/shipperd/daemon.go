@@ -23,6 +23,7 @@ import (
 	"github.com/shipperd/shipperd/pkg/document"
 	"github.com/shipperd/shipperd/pkg/elastic"
 	"github.com/shipperd/shipperd/pkg/enrich"
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/kinesis"
 	"github.com/shipperd/shipperd/pkg/logging"
 	"github.com/shipperd/shipperd/pkg/pipeline"
@@ -141,6 +142,7 @@ func (d *daemon) carry(ctx context.Context) (err error) {
 	}
 	d.source.Store(source)
 	d.sayBound()
+	killpoint.Here(killpoint.DaemonOpened)
 	return pipeline.New(d.config.Pipeline, pipeline.Deps{
 		Source:      source,
 		NewDecoder:  func() pipeline.Decoder { return d.documents.NewDecoder() },

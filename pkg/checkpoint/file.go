@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/shipperd/shipperd/pkg/disk"
+	"github.com/shipperd/shipperd/pkg/killpoint"
 )
 
 // Config is the section checkpoint of the configuration.
@@ -149,6 +150,7 @@ func (f *File) writeLocked(ctx context.Context) error {
 		return err
 	}
 	f.state.Saved = time.Now().UTC().Truncate(time.Second)
+	killpoint.Here(killpoint.CheckpointWrite)
 	data, err := f.state.encode()
 	if err == nil {
 		err = disk.Replace(f.fsys, f.name, data)
@@ -156,6 +158,7 @@ func (f *File) writeLocked(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("save the checkpoint file %s: %w", f.name, err)
 	}
+	killpoint.Here(killpoint.CheckpointWritten)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/shipperd/shipperd/pkg/disk"
+	"github.com/shipperd/shipperd/pkg/killpoint"
 )
 
 // A segment is closed when it is this large or this old, whichever is first.
@@ -167,6 +168,7 @@ func (s *Store) openSegment() error {
 		}
 	})
 	s.active = w
+	killpoint.Here(killpoint.LettersOpened)
 	return s.folder.fsys.SyncDir(s.folder.dir)
 }
 
@@ -185,12 +187,14 @@ func (s *Store) write(batch []*put) error {
 		lines = append(lines, p.lines...)
 	}
 	_, err := w.file.Write(lines)
+	killpoint.Here(killpoint.LettersUnsynced)
 	if err == nil {
 		err = w.file.Sync()
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write dead letters: %w", err), s.giveUpSegment())
 	}
+	killpoint.Here(killpoint.LettersSynced)
 	w.bytes += int64(len(lines))
 	s.mu.Lock()
 	for _, p := range batch {
@@ -233,6 +237,7 @@ func (s *Store) closeSegment() error {
 		return nil
 	}
 	err := errors.Join(w.file.Close(), s.folder.close(w.number))
+	killpoint.Here(killpoint.LettersClosed)
 	s.leave(w)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/progress"
 )
 
@@ -170,7 +171,9 @@ func (b *batch) attempt(ctx context.Context, u unit) error {
 		s.window.release(began, neutral)
 		return b.again(u, wait, unreachable)
 	}
+	killpoint.Here(killpoint.BatchSend)
 	r := s.send(ctx, e, u.docs, s.compress(e))
+	killpoint.Here(killpoint.BatchReplied)
 	s.endpoints.done(e, time.Now(), r.endpointFailed())
 	s.window.release(began, r.signal)
 	defer s.recycle(r)

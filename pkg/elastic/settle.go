@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -305,9 +306,11 @@ func (b *batch) put(ctx context.Context, letters ...record.Letter) error {
 	}
 	b.task.Wait()
 	defer b.task.Work()
+	killpoint.Here(killpoint.BatchBury)
 	if err := b.sink.letters.Put(ctx, letters...); err != nil {
 		return fmt.Errorf("put dead letters: %w", err)
 	}
+	killpoint.Here(killpoint.BatchBuried)
 	return nil
 }
 

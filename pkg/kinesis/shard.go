@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/progress"
 )
 
@@ -84,6 +85,7 @@ func (r *reader) step(ctx context.Context) (ended bool, err error) {
 	if err != nil {
 		return r.repair(ctx, err)
 	}
+	killpoint.Here(killpoint.ShardRead)
 	r.iterator, r.children = out.NextShardIterator, out.ChildShards
 	whole := r.iterator != nil || len(r.children) > 0
 	if whole {
@@ -92,6 +94,7 @@ func (r *reader) step(ctx context.Context) (ended bool, err error) {
 	if err := r.deliver(out.Records); err != nil { // also what comes with the last reply
 		return false, err
 	}
+	killpoint.Here(killpoint.ShardDelivered)
 	if whole {
 		return r.iterator == nil, nil
 	}
@@ -106,6 +109,7 @@ func (r *reader) read(ctx context.Context) (*sdk.GetRecordsOutput, error) {
 			return nil, err
 		}
 	}
+	killpoint.Here(killpoint.ShardOpened)
 	if err := r.pacer.wait(ctx); err != nil {
 		return nil, err
 	}
@@ -308,6 +312,7 @@ func (r *reader) finish(ctx context.Context) error {
 	if r.gap {
 		r.endGap(time.Time{})
 	}
+	killpoint.Here(killpoint.ShardEnding)
 	stored := make(chan struct{})
 	sentinel := r.records.New()
 	sentinel.Shard, sentinel.Ended = r.id, stored
@@ -319,6 +324,7 @@ func (r *reader) finish(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	killpoint.Here(killpoint.ShardEnded)
 	select {
 	case r.news <- news{ended: &end{shard: r.id, children: r.children}}:
 		return nil

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -185,9 +186,11 @@ func (r *run) over(e *end) map[string]checkpoint.Position {
 // removes the rows of shards that are over.
 func (r *run) keep(ctx context.Context, rows map[string]checkpoint.Position) error {
 	if len(rows) > 0 {
+		killpoint.Here(killpoint.PositionsSave)
 		if err := r.persist(ctx, func() error { return r.store.Save(ctx, rows) }); err != nil {
 			return err
 		}
+		killpoint.Here(killpoint.PositionsSaved)
 		maps.Copy(r.lineage.positions, rows)
 		r.log.Info("new shards were found", zap.Int("shards", len(rows)))
 	}

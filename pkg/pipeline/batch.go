@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -78,6 +79,7 @@ func (p *Pipeline) collect(ctx context.Context) error {
 
 // write makes one batch durable and settles its records.
 func (p *Pipeline) write(ctx context.Context, records []*record.Record) error {
+	killpoint.Here(killpoint.BatchSealed)
 	var letters []record.Letter
 	for _, r := range records {
 		if r.Letter != nil {
@@ -88,12 +90,15 @@ func (p *Pipeline) write(ctx context.Context, records []*record.Record) error {
 		if err := p.deps.DeadLetters.Put(ctx, letters...); err != nil {
 			return err
 		}
+		killpoint.Here(killpoint.BatchLettered)
 	}
 	if err := p.deps.Sink.Write(ctx, records); err != nil {
 		return err
 	}
+	killpoint.Here(killpoint.BatchWritten)
 	for _, r := range records {
 		p.settle(r)
 	}
+	killpoint.Here(killpoint.BatchSettled)
 	return nil
 }

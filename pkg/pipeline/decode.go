@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/progress"
 	"github.com/shipperd/shipperd/pkg/record"
 )
@@ -38,6 +39,7 @@ func (p *Pipeline) decode(ctx context.Context) error {
 // pass hands a decoded record on: to the batcher, or straight to settle where
 // nothing in it has to be written.
 func (p *Pipeline) pass(ctx context.Context, r *record.Record, task *progress.Task) error {
+	killpoint.Here(killpoint.RecordDecoded)
 	p.account.receive(r)
 	if r.Letter == nil && !hasPending(r) {
 		p.settle(r)

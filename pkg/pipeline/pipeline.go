@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/progress"
 	"github.com/shipperd/shipperd/pkg/record"
 )
@@ -193,6 +194,7 @@ func (p *Pipeline) admit(ctx context.Context, r *record.Record) error {
 		p.settle(r)
 		return nil
 	}
+	killpoint.Here(killpoint.RecordAdmitted)
 	select {
 	case p.admitted <- r:
 		return nil

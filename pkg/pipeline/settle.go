@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/killpoint"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -60,6 +61,7 @@ func (p *Pipeline) commit(collected <-chan struct{}) {
 			return
 		}
 		task.Work()
+		killpoint.Here(killpoint.CheckpointSave)
 		p.save(context.Background())
 	}
 }
@@ -67,7 +69,9 @@ func (p *Pipeline) commit(collected <-chan struct{}) {
 func (p *Pipeline) lastCommit() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastCommitTimeout)
 	defer cancel()
+	killpoint.Here(killpoint.CheckpointLastSave)
 	p.save(ctx)
+	killpoint.Here(killpoint.CheckpointLastSaved)
 }
 
 // save stores every prefix that has moved since the last success. A failure is
@@ -91,6 +95,7 @@ func (p *Pipeline) save(ctx context.Context) {
 		}
 		return
 	}
+	killpoint.Here(killpoint.CheckpointSaved)
 	p.metrics.commitSucceeded(p.log)
 	for name, position := range p.unsaved {
 		p.committed(name, position)
