@@ -92,6 +92,7 @@ func TestScannerTrustsNothingElse(t *testing.T) {
 		`{"items":{"create":{"status":201}}}`,
 		`{"items":[],"a":01}`, `{"items":[],"a":tru}`, `{"items":[],"a":"` + "\n" + `"}`, `{"items":[],"a":"\x"}`, `{"a":"\u12`,
 		`{"a":` + strings.Repeat("[", 100_000),
+		`{"a":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`,
 		`{"a":` + strings.Repeat(`{"a":`, 100_000),
 	} {
 		if items, err := new(scanner).scan([]byte(body)); !errors.Is(err, errReply) || items != nil {

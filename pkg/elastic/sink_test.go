@@ -227,7 +227,7 @@ func TestRefusedInEveryFormPausesTheIndex(t *testing.T) {
 			<-time.After(time.Minute)
 			want(t, "other index", len(server.Documents("cwl-2026.11.21")), 50)
 			want(t, "sink_paused", w.metric("sink_paused", "refused"), 1)
-			if name, age, stuck := w.monitor.Stuck(time.Minute); stuck {
+			if name, age, stuck := w.monitor.Stuck(time.Second); stuck {
 				t.Errorf("%s looks stuck for %v while its index is paused", name, age)
 			}
 		}()
@@ -478,9 +478,12 @@ func TestReadOnlyIndexDoesNotStopTheOthers(t *testing.T) {
 	for _, status := range []int{403, 429} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			server := &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
+			server := &elasticfake.Server{Script: func(r *elasticfake.Request) elasticfake.Fault {
 				return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
 					if d.Index == today && time.Since(began) < 10*time.Minute {
+						if time.Since(began) > 500*time.Millisecond && len(r.Docs) > 1 {
+							t.Errorf("got %d documents with one of the blocked index, want it to probe alone", len(r.Docs))
+						}
 						return rejectAs(status, typeClusterBlock)
 					}
 					return nil
@@ -490,6 +493,10 @@ func TestReadOnlyIndexDoesNotStopTheOthers(t *testing.T) {
 			blocked, open := makeRecord("a", today, 100), makeRecord("b", "cwl-2026.11.21", 100)
 			var batches sync.WaitGroup
 			batches.Go(func() { w.write(blocked, open) })
+			batches.Go(func() {
+				<-time.After(time.Minute)
+				w.write(makeRecord("c", today, 5), makeRecord("d", "cwl-2026.11.21", 5))
+			})
 			for i := range 50 {
 				batches.Go(func() {
 					<-time.After(time.Duration(i) * time.Second)
@@ -671,6 +678,48 @@ func TestContextEndsEveryWait(t *testing.T) {
 			want(t, name+": in flight", w.metric("bulk_requests_in_flight", ""), 0)
 		})
 	}
+}
+
+// A probe that neither passes nor is refused leaves the gate to the next one.
+func TestProbeThatTellsNothingIsFollowedByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		server := &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
+			return elasticfake.Fault{Item: func(int, elasticfake.Document) *elasticfake.ItemError {
+				switch took := time.Since(began); {
+				case took < 10*time.Second:
+					return rejectAs(403, typeClusterBlock)
+				case took < 20*time.Second:
+					return rejectAs(429, "es_rejected_execution_exception")
+				}
+				return nil
+			}}
+		}}
+		w := newWorld(t, server, nil)
+		ctx, stop := context.WithTimeout(t.Context(), 15*time.Second)
+		defer stop()
+		var batches sync.WaitGroup
+		batches.Go(func() {
+			err := w.sink.Write(ctx, []*record.Record{makeRecord("a", today, 10)})
+			want(t, "deadline", errors.Is(err, context.DeadlineExceeded), true)
+		})
+		batches.Go(func() { w.write(makeRecord("b", today, 10)) })
+		batches.Wait()
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("got all through after %v, want a minute at most", took)
+		}
+	})
+}
+
+func TestHalvesDoNotShareRoom(t *testing.T) {
+	w := newWorld(t, &elasticfake.Server{}, nil)
+	docs := w.sink.collect(nil, []*record.Record{makeRecord("a", today, 4)})
+	b := newBatch(w.sink, docs)
+	u := b.units[0]
+	b.units = nil
+	b.halve(u, 0, rejected)
+	b.units[0].docs = append(b.units[0].docs, docs[3])
+	want(t, "first of the right half", b.units[1].docs[0].id(), "a-2")
 }
 
 // Scenario 22.
