@@ -42,6 +42,7 @@ type daemon struct {
 	registry  *prometheus.Registry
 	progress  *progress.Monitor
 	enricher  *enrich.Enricher
+	flattened bool // the index template takes aws.cloudtrail.flattened
 	documents *document.Documents
 	source    atomic.Pointer[kinesis.Source] // nil until the stream and the checkpoint are open
 	reloads   reloadMetrics
@@ -74,6 +75,10 @@ func (d *daemon) runUntilSignal(ctx context.Context, reload func() (*config.Load
 	b := build()
 	d.log.Info("starting", zap.String("version", b.version), zap.String("commit", b.commit))
 
+	keepTemplate, err := d.startTemplate(ctx)
+	if err != nil {
+		return err
+	}
 	if err := d.openDocuments(); err != nil {
 		return err
 	}
@@ -87,12 +92,13 @@ func (d *daemon) runUntilSignal(ctx context.Context, reload func() (*config.Load
 		})
 	})
 	group.Go(func() error { return d.enricher.Run(beside) })
+	group.Go(func() error { return keepTemplate(beside) })
 	group.Go(func() error { return d.supervise(beside, ctx, reload) })
 	group.Go(func() error {
 		defer stopBeside()
 		return d.carry(ctx)
 	})
-	err := group.Wait()
+	err = group.Wait()
 	d.log.Info("stopped", zap.Error(err))
 	return err
 }
@@ -101,7 +107,7 @@ func (d *daemon) openDocuments() (err error) {
 	if d.enricher, err = enrich.New(d.config.Geo, d.log, d.registry); err != nil {
 		return err
 	}
-	d.documents, err = document.New(d.config.Documents, document.Options{Enrich: d.enricher})
+	d.documents, err = document.New(d.config.Documents, document.Options{Enrich: d.enricher, Flattened: d.flattened})
 	return err
 }
 
