@@ -13,6 +13,7 @@ package document
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -216,11 +217,14 @@ func (d *Decoder) events(r *record.Record) error {
 	d.origin = appendOrigin(d.origin[:0], p)
 	route := d.routeOf(d.group)
 	drop := (*d.documents.drop.Load())[route.group]
-	foreign := !d.allowed()
+	foreign, first := !d.allowed(), len(r.Text)
 	reader := d.readerOf(route, d.stream)
 	for i := range p.Events {
 		e := &p.Events[i]
 		start := len(r.Text)
+		if i == fewEvents {
+			r.Text = slices.Grow(r.Text, roomFor(start-first, len(p.Events)))
+		}
 		event := record.Event{Time: e.Time, Group: route.group}
 		switch {
 		case foreign:
@@ -237,6 +241,20 @@ func (d *Decoder) events(r *record.Record) error {
 		r.Events = append(r.Events, event)
 	}
 	return nil
+}
+
+// The first few documents of a payload tell how much room all of them take: growing
+// step by step copies them all twice. A forged payload could claim any amount; what
+// is larger than usual grows step by step.
+const (
+	fewEvents = 8
+	mostRoom  = 4 << 20 // 500 documents of CloudTrail take half of it
+)
+
+// roomFor returns the room for the rest of so many events, an eighth more than the
+// first few took.
+func roomFor(few, events int) int {
+	return min(few/fewEvents*(events-fewEvents)*9/8, mostRoom)
 }
 
 // allowed says whether the payload's owner is one whose events are taken.

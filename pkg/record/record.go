@@ -107,9 +107,9 @@ func (f Filter) String() string {
 	return [...]string{"none", "drop", "header", "account"}[f]
 }
 
-// keepText is the largest Text buffer that goes back to the pool: ten times a
-// usual record's 100 KB of documents; a rare giant is left to the collector.
-const keepText = 1 << 20
+// keepText is the largest Text buffer that goes back to the pool: 500 documents of
+// CloudTrail take half of it; a rare giant is left to the collector.
+const keepText = 4 << 20
 
 // Pool recycles Records with their Text and Events buffers.
 type Pool struct{ pool sync.Pool }
