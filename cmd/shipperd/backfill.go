@@ -127,6 +127,9 @@ type backfiller struct {
 	store  *checkpoint.File
 	dead   *deadletter.Store
 	sink   pipeline.Sink
+	// keepTemplate goes on until the index template is in effect: history makes its
+	// indices before the stream does.
+	keepTemplate func(context.Context) error
 }
 
 // backfillIdentity binds the backfills' checkpoint file: it is of no stream.
@@ -140,6 +143,10 @@ func openBackfill(ctx context.Context, c config.Config, o backfillOptions, stder
 	b := &backfiller{config: c, daemon: &daemon{config: c, registry: prometheus.NewRegistry(), progress: &progress.Monitor{}}}
 	d := b.daemon
 	d.log, d.level = logging.New(c.Log, stderr)
+	var err error
+	if b.keepTemplate, err = d.startTemplate(ctx); err != nil {
+		return nil, err
+	}
 	if err := d.openDocuments(); err != nil {
 		return nil, err
 	}
@@ -213,6 +220,7 @@ func (b *backfiller) run(ctx context.Context, job backfill.Job, stderr io.Writer
 		defer done()
 		return pipe.Run(ctx)
 	})
+	group.Go(func() error { return b.keepTemplate(shown) })
 	group.Go(func() error {
 		showBackfill(shown, source, stderr)
 		return nil
