@@ -100,7 +100,7 @@ indexes it into Elasticsearch 7, Amazon Elasticsearch Service or OpenSearch.`,
 	root.SetCompletionCommandGroupID(groupSetup)
 	root.AddGroup(&cobra.Group{ID: groupMain, Title: "Run:"}, &cobra.Group{ID: groupSetup, Title: "Set up:"}, &cobra.Group{ID: groupCheck, Title: "Check:"})
 	root.AddCommand(newRunCommand(), newDemoCommand(), newReplayCommand(),
-		newSubscribeCommand(), newBackfillCommand(),
+		newSetupCommand(), newSubscribeCommand(), newBackfillCommand(),
 		newValidateCommand(), newConfigCommand(), newParseCommand(), newHealthcheckCommand(), newVersionCommand(), newManCommand())
 	return root
 }
