@@ -66,6 +66,7 @@ func hasPending(r *record.Record) bool {
 // decodeOne fills r and charges what it takes. What cannot be decoded becomes a
 // letter that counts as one event. It returns false after a panic.
 func (p *Pipeline) decodeOne(decoder Decoder, r *record.Record) (sound bool) {
+	p.deps.Records.Equip(r)
 	stack, err := guard(decoder, r)
 	if err != nil {
 		p.undecodable(r, err, stack)

@@ -45,6 +45,8 @@ type Record struct {
 
 	// Ticket is the record's place in its shard's tracker. Set by admit.
 	Ticket uint64
+
+	buffers *buffers // nil before Equip
 }
 
 // Event is one log event: where it goes, under which id, as which document.
@@ -111,24 +113,42 @@ func (f Filter) String() string {
 // CloudTrail take half of it; a rare giant is left to the collector.
 const keepText = 4 << 20
 
-// Pool recycles Records with their Text and Events buffers.
-type Pool struct{ pool sync.Pool }
+// Pool recycles Records, and apart from them the buffers that decode fills: many
+// more records wait to be decoded than are, and must not hold megabytes meanwhile.
+type Pool struct{ records, buffers sync.Pool }
+
+// buffers are what a Record's Text and Events point into.
+type buffers struct {
+	text   []byte
+	events []Event
+}
 
 // New returns an empty Record.
 func (p *Pool) New() *Record {
-	if r, ok := p.pool.Get().(*Record); ok {
+	if r, ok := p.records.Get().(*Record); ok {
 		return r
 	}
 	return &Record{}
 }
 
+// Equip gives r, which is about to be decoded, empty Text and Events with room.
+func (p *Pool) Equip(r *Record) {
+	var ok bool
+	if r.buffers, ok = p.buffers.Get().(*buffers); !ok {
+		r.buffers = &buffers{}
+	}
+	r.Text, r.Events = r.buffers.text, r.buffers.events
+}
+
 // Release takes r back. The caller must not use r or anything in it afterwards.
 func (p *Pool) Release(r *Record) {
-	text, events := r.Text[:0], r.Events[:0]
-	if cap(text) > keepText {
-		text, events = nil, nil
+	if b := r.buffers; b != nil {
+		clear(r.Events[:cap(r.Events)]) // lets go of index names
+		*b = buffers{text: r.Text[:0], events: r.Events[:0]}
+		if cap(b.text) <= keepText {
+			p.buffers.Put(b)
+		}
 	}
-	clear(events[:cap(events)]) // lets go of index names
-	*r = Record{Text: text, Events: events}
-	p.pool.Put(r)
+	*r = Record{}
+	p.records.Put(r)
 }
