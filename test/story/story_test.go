@@ -1,0 +1,233 @@
+// Package story is the analysis lab from its log groups to its dashboards, with the
+// real binary between real servers: logs are put into CloudWatch Logs, `shipperd
+// subscribe` attaches their groups to a stream, `shipperd backfill` loads what was
+// there before and `shipperd run` what comes after. Then the lab's analyses have to
+// find what a direct count over the lines finds, on Elasticsearch and OpenSearch.
+//
+// LocalStack's defects are worked round here: it applies no filter pattern, makes no
+// extracted fields, and numbers the events of a group with a pattern anew for its
+// subscription, so that history and stream may overlap only where the pattern is
+// empty.
+package story
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/test/servers"
+)
+
+// formats are the lab's log groups with the formats that they are subscribed in: two
+// patterns of the lab's own, and two that the service has.
+func formats() map[string]string {
+	return map[string]string{
+		demo.AccessLogGroup:     "apache",
+		demo.SSHLogGroup:        "sshd",
+		demo.CloudTrailLogGroup: "cloudtrail",
+		demo.VPCFlowLogGroup:    "vpcflow",
+	}
+}
+
+// overlapping is the group whose pattern is empty.
+const overlapping = demo.CloudTrailLogGroup
+
+const patience = 3 * time.Minute
+
+// timeline says when the lab's events happen. All are of one day, so that they meet
+// in one index, and within the two weeks that CloudWatch Logs takes.
+type timeline struct{ start, subscribed, end time.Time }
+
+func yesterday() timeline {
+	noon := time.Now().UTC().Truncate(24 * time.Hour).Add(-12 * time.Hour)
+	return timeline{noon, noon.Add(time.Hour), noon.Add(2 * time.Hour)}
+}
+
+func TestLabFindsItsAttackers(t *testing.T) {
+	engines := map[string]string{"Elasticsearch": servers.Elasticsearch(t), "OpenSearch": servers.OpenSearch(t)}
+	aws := newAccount(t, servers.LocalStack(t))
+	shipperd := command{binary: build(t), env: aws.environment(t)}
+	when := yesterday()
+	history, live := labEvents(t, when)
+
+	aws.createGroups(slices.Concat(history, live))
+	aws.put(history)
+	subscribe(t, shipperd, aws)
+	refuseThird(t, shipperd, aws)
+	aws.put(live)
+	compareIDs(t, aws, live)
+
+	for name, url := range engines {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := newIndex(t, url, "story-"+aws.id)
+			ship(t, shipperd, aws, lab, when, live)
+			wantOnce(t, lab, slices.Concat(history, live))
+			wantAnalyses(t, lab, slices.Concat(history, live))
+			wantDrawn(t, lab)
+		})
+	}
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "shipperd")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/shipperd/shipperd/cmd/shipperd").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build shipperd: %v\n%s", err, out)
+	}
+	return path
+}
+
+// subscribe attaches each group in its format, and once more, which changes nothing.
+func subscribe(t *testing.T, shipperd command, aws *account) {
+	t.Helper()
+	for _, want := range []string{"create", "keep"} {
+		for group, format := range formats() {
+			args := append([]string{"subscribe", "apply", "--group", group, "--format", format}, aws.destination()...)
+			code, table := shipperd.run(t, args...)
+			if got := actions(table); code != 0 || got[group] != want {
+				t.Fatalf("%v: got exit %d and the actions %v, want 0 and %s:\n%s", args, code, got, want, table)
+			}
+		}
+	}
+}
+
+// actions reads what a plan's table says of each log group.
+func actions(table string) map[string]string {
+	rows := make(map[string]string)
+	for line := range strings.Lines(table) {
+		if words := strings.Fields(line); len(words) > 2 && strings.Contains("create update keep remove refuse", words[0]) {
+			rows[words[1]] = words[0]
+		}
+	}
+	return rows
+}
+
+// refuseThird plans a third filter for a group that has two, together with a group
+// that has none. The plan has advice, and nothing of it is written.
+func refuseThird(t *testing.T, shipperd command, aws *account) {
+	t.Helper()
+	aws.createGroup("full")
+	aws.createGroup("free")
+	for _, filter := range []string{"LambdaStream_logs", "audit"} {
+		aws.subscribeOther("full", filter)
+	}
+	args := append([]string{"--group", "full", "--group", "free", "--filter", "third"}, aws.destination()...)
+	for sub, exit := range map[string]int{"plan": 0, "apply": 1} {
+		code, table := shipperd.run(t, append([]string{"subscribe", sub}, args...)...)
+		if diff := cmp.Diff(map[string]string{"full": "refuse", "free": "create"}, actions(table)); code != exit || diff != "" {
+			t.Errorf("%s: got exit %d, want %d, and actions (-want +got):\n%s", sub, code, exit, diff)
+		}
+		if want := "remove one, plan with its name to replace it"; !strings.Contains(table, want) {
+			t.Errorf("%s: got the table\n%s\nwant the advice %q", sub, table, want)
+		}
+	}
+	want := map[string][]string{"full": {"LambdaStream_logs", "audit"}, "free": nil}
+	for group, filters := range want {
+		if got := aws.filters(group); !slices.Equal(got, filters) {
+			t.Errorf("filters of %s: got %q, want %q", group, got, filters)
+		}
+	}
+}
+
+// compareIDs compares what FilterLogEvents and the subscription call an event. What
+// LocalStack does says nothing about AWS, so one of each group is printed.
+func compareIDs(t *testing.T, aws *account, live []demo.Event) {
+	t.Helper()
+	delivered := aws.delivered()
+	for group := range formats() {
+		found := aws.found(group)
+		compared := 0
+		for _, e := range live {
+			history, stream := found[identity(e)], delivered[identity(e)]
+			if e.Group != group || len(history) != 1 || len(stream) != 1 {
+				continue // another group, or lines that are equal in all but the id
+			}
+			if compared++; compared == 1 {
+				t.Logf("%s: FilterLogEvents calls an event %q, its subscription %q", group, history[0], stream[0])
+			}
+			if group == overlapping && history[0] != stream[0] {
+				t.Errorf("%.200s: got the id %q by FilterLogEvents, want %q as by subscription", e.Message, history[0], stream[0])
+			}
+		}
+		if compared == 0 {
+			t.Errorf("%s: no event could be compared", group)
+		}
+	}
+}
+
+// ship loads the history into the index, and then the stream. The history of one
+// group reaches over all that the stream has of it.
+func ship(t *testing.T, shipperd command, aws *account, lab *index, when timeline, live []demo.Event) {
+	t.Helper()
+	shipperd = shipperd.with(shipping(t, aws, lab)...)
+	overlap := 0
+	for _, group := range slices.Sorted(maps.Keys(formats())) {
+		to := when.subscribed
+		if group == overlapping {
+			to = when.end
+		}
+		code, out := shipperd.run(t, append([]string{"backfill", "--group", group,
+			"--from", when.start.Format(time.RFC3339), "--to", to.Format(time.RFC3339)}, aws.flags()...)...)
+		if code != 0 {
+			t.Fatalf("backfill of %s: got exit %d, want 0:\n%s", group, code, out)
+		}
+	}
+	for _, e := range live {
+		if e.Group == overlapping {
+			overlap++
+		}
+	}
+	d := shipperd.start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := servers.Poll(ctx, func() error {
+		events, err := d.settled(ctx)
+		if got := events["indexed"] + events["reduced"] + events["duplicate"]; err == nil && got != len(live) {
+			err = fmt.Errorf("got %v, %d events in the index, want %d", events, got, len(live))
+		}
+		if err == nil && events["duplicate"] != overlap {
+			t.Errorf("got %v, want the %d events that the history had already as duplicates", events, overlap)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.terminate()
+	lab.refresh()
+}
+
+// wantOnce checks that the index has all that was put, each once and nothing else.
+func wantOnce(t *testing.T, lab *index, put []demo.Event) {
+	t.Helper()
+	want := make(map[string]int)
+	for _, e := range put {
+		want[identity(e)]++
+	}
+	got := lab.identities()
+	for id, n := range want {
+		if got[id] != n {
+			t.Errorf("got %d documents, want %d, of %.200s", got[id], n, id)
+		}
+		delete(got, id)
+	}
+	if len(got) > 0 {
+		t.Errorf("got %d documents that were not put", len(got))
+	}
+}
+
+// identity tells events apart but for those that are equal in everything.
+func identity(e demo.Event) string {
+	return fmt.Sprintf("%s/%s %d %s", e.Group, e.Stream, e.Time.UnixMilli(), e.Message)
+}
