@@ -63,8 +63,8 @@ func TestLogEventsOfASubscribedGroupAreFoundByTheLabsSearches(t *testing.T) {
 		{"userAgent is aws-cli", `{"match_phrase":{"userAgent":"aws-cli"}}`, holds(demo.CloudTrailLogGroup, `"userAgent":"aws-cli`)},
 		{"action.keyword is REJECT", `{"match_phrase":{"action.keyword":"REJECT"}}`, holds(demo.VPCFlowLogGroup, " REJECT ")},
 	} {
-		if got := index.count(search.query); got != search.want || got == 0 {
-			t.Errorf("%s: got %d documents, want %d and not none", search.name, got, search.want)
+		if got, err := index.count(search.query); err != nil || got != search.want || got == 0 {
+			t.Errorf("%s: got %d documents, %v, want %d and not none", search.name, got, err, search.want)
 		}
 	}
 	d.terminate()

@@ -149,14 +149,19 @@ func TestIndexAwayStopsReadingAtTheBudgetAndLosesNothing(t *testing.T) {
 	if held, limit := stopped.sum("shipperd_in_flight_bytes"), stopped.sum("shipperd_memory_limit_bytes"); held < limit/2 {
 		t.Errorf("with reading stopped: got %.0f bytes in flight, want at least half of %.0f", held, limit)
 	}
-	resident := d.residentMiB()
-	peak := resident
-	watch(t, outage(t), func() {
-		peak = max(peak, d.residentMiB())
-		if _, err := d.get("/healthz"); err != nil {
-			t.Errorf("an outage of the index must not make the daemon unhealthy: %v", err)
-		}
-	})
+	// The collector lets memory swing; what grows is higher in the second half.
+	var peaks [2]float64
+	for half := range peaks {
+		watch(t, outage(t)/2, func() {
+			peaks[half] = max(peaks[half], d.residentMiB())
+			if _, err := d.get("/healthz"); err != nil {
+				t.Errorf("an outage of the index must not make the daemon unhealthy: %v", err)
+			}
+		})
+	}
+	if peaks[1] > 1.1*peaks[0] {
+		t.Errorf("resident memory: got at most %.1f MiB in the first half of the outage and %.1f MiB in the second, want no growth", peaks[0], peaks[1])
+	}
 	end := d.scrape()
 	if got, want := end.sum(recordsRead), stopped.sum(recordsRead); got != want {
 		t.Errorf("records read at the end of the outage: got %.0f, want %.0f as at its beginning", got, want)
@@ -164,11 +169,8 @@ func TestIndexAwayStopsReadingAtTheBudgetAndLosesNothing(t *testing.T) {
 	if received := end.sum("shipperd_events_received_total"); received >= before+during {
 		t.Errorf("got all %.0f events read, want reading stopped by the budget", received)
 	}
-	if peak > 1.25*resident { // the collector's swing
-		t.Errorf("resident memory: got %.1f MiB at most, want it to stay near %.1f MiB", peak, resident)
-	}
-	t.Logf("with reading stopped: %.0f of %d events received, resident memory %.1f MiB, at most %.1f MiB",
-		end.sum("shipperd_events_received_total"), before+during, resident, peak)
+	t.Logf("with reading stopped: %.0f of %d events received, resident memory at most %.1f MiB",
+		end.sum("shipperd_events_received_total"), before+during, max(peaks[0], peaks[1]))
 
 	p.open()
 	index.awaitCount(before+during, func() { d.scrape() })
