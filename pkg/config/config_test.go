@@ -272,8 +272,8 @@ func TestExpansion(t *testing.T) {
 	}
 }
 
-// TestSecretIsNeverShown reads one as a package may declare it.
-func TestSecretIsNeverShown(t *testing.T) {
+// It reads a secret as a package may declare it.
+func TestThreat12SecretIsNeverShown(t *testing.T) {
 	var config struct {
 		Token   setting.Secret `yaml:"token"`
 		Enabled bool           `yaml:"enabled"`
@@ -286,10 +286,12 @@ func TestSecretIsNeverShown(t *testing.T) {
 	if shown := fmt.Sprintf("%v %+v", l.settings(), config); strings.Contains(shown, "hunter2") {
 		t.Errorf("the secret is in %s", shown)
 	}
-	url := "https://user:hunter2@a"
-	loaded, err := loadText(t, "kinesis: {stream: logs}\nelasticsearch: {endpoints: ["+url+"]}", nil)
-	if shown := fmt.Sprint(loaded.Settings, err); err == nil || strings.Contains(shown, "hunter2") {
-		t.Errorf("the password is in %s", shown)
+	for _, url := range []string{"https://user:hunter2@a", "user:hunter2@a", "https://user:hunter2@a:port", "https://user:hunter2/2@a", "https://hunter2@a"} {
+		loaded, err := loadText(t, "kinesis: {stream: logs}\nelasticsearch: {endpoints: ['"+url+"']}", nil)
+		shown := fmt.Sprint(loaded.Settings, err)
+		if err == nil || strings.Contains(shown, "hunter2") || !strings.Contains(shown, "redacted@a") {
+			t.Errorf("%s: the password is in %s", url, shown)
+		}
 	}
 }
 

@@ -3,8 +3,8 @@ package config
 import (
 	"encoding"
 	"fmt"
-	"net/url"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -46,11 +46,10 @@ func show(v reflect.Value) string {
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	}
-	text := fmt.Sprint(v.Interface())
 	// Validate refuses a password in a URL, but it is shown all the same.
-	if u, err := url.Parse(text); err == nil && u.User != nil {
-		u.User = url.User("redacted")
-		return u.String()
-	}
-	return text
+	return userInfo.ReplaceAllString(fmt.Sprint(v.Interface()), "${1}redacted@")
 }
+
+// userInfo is what stands before the host of a URL, also of one that cannot be
+// parsed or that lacks its scheme.
+var userInfo = regexp.MustCompile(`^(?:(\w+://)\S*@|[^\s/:@]+:\S*@)`) //nolint:gochecknoglobals // a constant

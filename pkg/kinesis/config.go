@@ -3,6 +3,7 @@ package kinesis
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -75,8 +76,12 @@ func (c Config) Validate() error {
 	if c.RoleARN != "" && !arn.IsARN(c.RoleARN) {
 		errs = append(errs, fmt.Errorf("kinesis.role_arn: %q is no ARN; write it as arn:aws:iam::123456789012:role/name", c.RoleARN))
 	}
-	if c.Endpoint != "" && !strings.HasPrefix(c.Endpoint, "http://") && !strings.HasPrefix(c.Endpoint, "https://") {
-		errs = append(errs, fmt.Errorf("kinesis.endpoint: %q is no URL; write it as https://host or http://127.0.0.1:4566", c.Endpoint))
+	if c.Endpoint != "" {
+		// It is not quoted: somebody may have written a password into it.
+		u, err := url.Parse(c.Endpoint)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+			errs = append(errs, errors.New("kinesis.endpoint: is no URL without a user; write it as https://host or http://127.0.0.1:4566"))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -65,6 +65,16 @@ func TestStartIsAPosition(t *testing.T) {
 	}
 }
 
+func TestThreat12EndpointWithAPasswordIsRefusedAndNotQuoted(t *testing.T) {
+	for _, endpoint := range []string{"https://user:hunter2@host", "user:hunter2@host", "https://user:hunter2@host:port"} {
+		c := DefaultConfig()
+		c.Stream, c.Endpoint = "logs", endpoint
+		if err := c.Validate(); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v, want it refused without its password", endpoint, err)
+		}
+	}
+}
+
 func TestStreamsNameIsFoundInAnARN(t *testing.T) {
 	for stream, want := range map[string]string{"logs": "logs", streamARN: "logs"} {
 		if got := (Config{Stream: stream}).Name(); got != want {

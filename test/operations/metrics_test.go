@@ -3,7 +3,7 @@ package operations
 import (
 	"bytes"
 	"cmp"
-		"errors"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
