@@ -17,11 +17,12 @@ type Budget struct {
 	mu      sync.Mutex
 	used    int64
 	waiting []*claim      // first come, first served: a large claim is not starved
-	waited  time.Duration // in all, by claims that have ended
+	waited  time.Duration // in all, by claims that wait no more
 }
 
 type claim struct {
 	bytes   int64
+	since   time.Time
 	granted chan struct{}
 }
 
@@ -37,16 +38,10 @@ func (b *Budget) Reserve(ctx context.Context, bytes int64) error {
 		b.mu.Unlock()
 		return nil
 	}
-	c := &claim{bytes: bytes, granted: make(chan struct{})}
+	c := &claim{bytes: bytes, since: time.Now(), granted: make(chan struct{})}
 	b.waiting = append(b.waiting, c)
 	b.mu.Unlock()
 
-	start := time.Now()
-	defer func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.waited += time.Since(start)
-	}()
 	select {
 	case <-c.granted:
 		return nil
@@ -63,6 +58,7 @@ func (b *Budget) abandon(c *claim) {
 	defer b.mu.Unlock()
 	if i := slices.Index(b.waiting, c); i >= 0 {
 		b.waiting = slices.Delete(b.waiting, i, i+1)
+		b.waited += time.Since(c.since)
 	} else {
 		b.used -= c.bytes
 	}
@@ -93,15 +89,21 @@ func (b *Budget) grantLocked() {
 		c := b.waiting[0]
 		b.waiting = slices.Delete(b.waiting, 0, 1)
 		b.used += c.bytes
+		b.waited += time.Since(c.since)
 		close(c.granted)
 	}
 }
 
-// Used returns the bytes in flight, and for how long claims have waited in all.
+// Used returns the bytes in flight, and for how long claims have waited in all,
+// those that wait now included: an outage shows while it lasts.
 func (b *Budget) Used() (bytes int64, waited time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used, b.waited
+	waited = b.waited
+	for _, c := range b.waiting {
+		waited += time.Since(c.since)
+	}
+	return b.used, waited
 }
 
 // Total returns the size of the budget.

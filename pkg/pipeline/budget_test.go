@@ -64,6 +64,25 @@ func TestReadingWaitsWhileTheBalanceIsNotAboveZero(t *testing.T) {
 	})
 }
 
+func TestWaitingIsCountedWhileItLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(100)
+		mustReserve(t, b, 100)
+		granted := make(chan struct{})
+		go func() { mustReserve(t, b, 10); close(granted) }()
+		<-time.After(time.Minute)
+		if _, waited := b.Used(); waited != time.Minute {
+			t.Errorf("got %s while a claim waits, want 1m", waited)
+		}
+		b.Release(100)
+		<-granted
+		<-time.After(time.Minute)
+		if _, waited := b.Used(); waited != time.Minute {
+			t.Errorf("got %s after it was granted, want 1m", waited)
+		}
+	})
+}
+
 func TestAbandonedClaimLetsTheNextOneIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
