@@ -2,6 +2,9 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Seeds of the simulator; kills of the torture.
+SEEDS   ?= 10000
+KILLS   ?= 1000
 # Five seconds a target: enough to run its corpus and look around.
 FUZZTIME ?= 5s
 
@@ -9,7 +12,7 @@ FUZZTIME ?= 5s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## the whole pipeline on a synthetic site, nothing else installed
@@ -35,6 +38,27 @@ bin/with-servers:
 .PHONY: lint
 lint: ## golangci-lint, built from tools/go.mod
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+
+.PHONY: simulate
+simulate: ## SEEDS bad days in fake time; lost and doubled must be none
+	SHIPPERD_SEEDS=$(SEEDS) $(GO) test -count 1 -run NothingIsLostOrDoubled ./test/simulate
+
+.PHONY: torture
+torture: ## KILLS kills of the real binary; lost and doubled must be none
+	$(GO) run ./test/torture/cmd/torture -kills $(KILLS)
+
+.PHONY: up
+up: ## the whole lab in containers: Elasticsearch, Kibana, LocalStack, Prometheus, Grafana
+	docker compose up --build --detach --wait
+
+.PHONY: down
+down: ## stop them, and forget their data
+	docker compose down --volumes
+
+.PHONY: test-compose
+test-compose: ## the integration tests against the containers of make up
+	SHIPPERD_TEST_ELASTICSEARCH=http://127.0.0.1:9200 SHIPPERD_TEST_LOCALSTACK=http://127.0.0.1:4566 SHIPPERD_TEST_KINESIS=http://127.0.0.1:4566 \
+		$(GO) test -count 1 ./test/integration
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME
