@@ -1,7 +1,7 @@
 // Package elasticfake is the part of Elasticsearch that shipperd uses, in this
-// process: bulk create with explicit ids, multi-get, count, search for all, GET /.
-// It is a http.Handler for real connections and a http.RoundTripper without any,
-// for tests in fake time. Faults are scripted by request and by item. It has no
+// process: bulk create with explicit ids, multi-get, count, search for all, index
+// templates, GET /. It is a http.Handler for real connections and a
+// http.RoundTripper without any, for tests in fake time. Faults are scripted by request and by item. It has no
 // mappings; what a mapping would refuse is a fault.
 package elasticfake
 
@@ -39,10 +39,11 @@ type Server struct {
 
 	script sync.Mutex // held while Script runs
 
-	mu      sync.Mutex
-	number  int
-	indices map[string]map[string]json.RawMessage
-	applied map[string]int // index/id: how often it was sent to be applied
+	mu        sync.Mutex
+	number    int
+	indices   map[string]map[string]json.RawMessage
+	applied   map[string]int // index/id: how often it was sent to be applied
+	templates map[string]json.RawMessage
 }
 
 // Request is a request as a Script sees it.
@@ -166,6 +167,10 @@ func (s *Server) answer(r *http.Request, request *Request, fault Fault) reply {
 		return s.multiGet(request)
 	case strings.HasSuffix(request.Path, "/_count"), strings.HasSuffix(request.Path, "/_search"):
 		return s.search(request)
+	case strings.HasPrefix(request.Path, "/_index_template/"):
+		return s.template(request)
+	case strings.HasSuffix(request.Path, "/_mapping"):
+		return jsonReply(http.StatusOK, "{}")
 	}
 	return errorReply(http.StatusMethodNotAllowed, "", "no handler found for uri", "")
 }

@@ -78,6 +78,10 @@ func TestServerAnswersAsElasticsearchDoes(t *testing.T) {
 			{"POST", "/_mget", `{"docs":[{"_index":"a-2","_id":"y","_source":["l"]},{"_index":"a-2","_id":"z"}]}`, nil, 200,
 				`{"docs":[{"_id":"y","_index":"a-2","_source":{"l":3},"found":true},{"_id":"z","_index":"a-2","found":false}]}`},
 			{"GET", "/", "", nil, 200, `"number":"7.10.2"`},
+			{"GET", "/_index_template/t", "", nil, 404, "resource_not_found_exception"},
+			{"PUT", "/_index_template/t", `{"priority":7}`, nil, 200, "acknowledged"},
+			{"GET", "/_index_template/t", "", nil, 200, `{"index_templates":[{"index_template":{"priority":7},"name":"t"}]}`},
+			{"POST", "/_index_template/_simulate", "{}", nil, 405, "no handler found"},
 			{"DELETE", "/a", "", nil, 405, "no handler found"},
 		} {
 			status, body := ask(t, s, overHTTP, test.method, test.path, test.body, test.header...)
