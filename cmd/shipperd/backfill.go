@@ -53,11 +53,19 @@ assumption for AWS.) A backfill that was stopped goes on with --resume.`,
 		GroupID: groupSetup,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var jobs []backfill.Job
+			if !o.resume {
+				job, err := o.job()
+				if err != nil {
+					return err
+				}
+				jobs = []backfill.Job{job}
+			}
 			loaded, err := flags.load()
 			if err != nil {
 				return err
 			}
-			return runBackfill(cmd.Context(), loaded.Config, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runBackfill(cmd.Context(), loaded.Config, o, jobs, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags.add(cmd)
@@ -69,6 +77,12 @@ assumption for AWS.) A backfill that was stopped goes on with --resume.`,
 	f.StringVar(&o.state, "state", "", "folder of the backfill's own checkpoint and dead letters (default: backfill beside checkpoint.file)")
 	f.StringVar(&o.region, "region", "", "AWS region (default: the SDK's)")
 	f.StringVar(&o.endpoint, "endpoint", "", "URL of an emulator")
+	for _, name := range []string{"group", "from"} {
+		cmd.MarkFlagsOneRequired(name, "resume")
+	}
+	for _, name := range []string{"group", "from", "to"} {
+		cmd.MarkFlagsMutuallyExclusive(name, "resume")
+	}
 	return cmd
 }
 
@@ -90,10 +104,14 @@ func (o *backfillOptions) job() (backfill.Job, error) {
 		}
 		*flag.to = t
 	}
-	return job, asUsage(errors.Join(append(errs, job.Validate())...))
+	if len(errs) == 0 {
+		errs = append(errs, job.Validate())
+	}
+	return job, asUsage(errors.Join(errs...))
 }
 
-func runBackfill(ctx context.Context, c config.Config, o backfillOptions, stdout, stderr io.Writer) (err error) {
+// runBackfill runs the jobs, or without any those that were stopped.
+func runBackfill(ctx context.Context, c config.Config, o backfillOptions, jobs []backfill.Job, stdout, stderr io.Writer) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop)
@@ -102,9 +120,10 @@ func runBackfill(ctx context.Context, c config.Config, o backfillOptions, stdout
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	jobs, err := b.jobs(ctx, o)
-	if err != nil {
-		return err
+	if len(jobs) == 0 {
+		if jobs, err = b.stopped(ctx); err != nil {
+			return err
+		}
 	}
 	for _, job := range jobs {
 		fmt.Fprintf(stdout, "%s from %s to %s\n", job.Group, job.From.Format(time.RFC3339), job.To.Format(time.RFC3339))
@@ -176,12 +195,8 @@ func openBackfill(ctx context.Context, c config.Config, o backfillOptions, stder
 
 func (b *backfiller) close() error { return errors.Join(b.dead.Close(), b.store.Close()) }
 
-// jobs returns the one that the flags ask for, or those that were stopped.
-func (b *backfiller) jobs(ctx context.Context, o backfillOptions) ([]backfill.Job, error) {
-	if !o.resume {
-		job, err := o.job()
-		return []backfill.Job{job}, err
-	}
+// stopped returns the jobs that began and did not end.
+func (b *backfiller) stopped(ctx context.Context) ([]backfill.Job, error) {
 	positions, err := b.store.Load(ctx)
 	if err != nil {
 		return nil, err

@@ -118,10 +118,12 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	return usageError{fmt.Errorf("%w; %q shows the flags", err, cmd.CommandPath()+" --help")}
 }
 
-// noArgs refuses arguments, with the nearest command where one was mistyped.
+// noArgs refuses arguments, with the nearest command where one was mistyped, and
+// flags that do not go together: cobra looks at these next, and has no error of its
+// own for them.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return nil
+		return asUsage(cmd.ValidateFlagGroups())
 	}
 	err := fmt.Errorf("unknown command or argument %q", args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {

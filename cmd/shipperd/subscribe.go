@@ -39,6 +39,8 @@ line, and shipperd makes the pattern's fields itself.`,
 		GroupID: groupSetup,
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(newSubscribePlanCommand(false), newSubscribePlanCommand(true),
 		newSubscribeStatusCommand(), newSubscribeRemoveCommand(), newSubscribeTestCommand())
@@ -175,6 +177,7 @@ func newSubscribeStatusCommand() *cobra.Command {
 		},
 	}
 	o.addSelection(cmd)
+	cmd.MarkFlagsOneRequired("group", "prefix")
 	return cmd
 }
 
@@ -205,8 +208,10 @@ func newSubscribeRemoveCommand() *cobra.Command {
 	}
 	o.addSelection(cmd)
 	cmd.Flags().StringVar(&o.request.Filter, "filter", "shipperd", "name of the subscription filter")
-	cmd.Flags().StringVar(&o.request.Stream, "stream", "", "only filters onto this stream")
+	cmd.Flags().StringVar(&o.request.Stream, "stream", "", "name or ARN of the stream; filters onto others stay")
 	cmd.Flags().BoolVar(&yes, "yes", false, "remove them")
+	cmd.MarkFlagsOneRequired("group", "prefix")
+	cmd.MarkFlagsOneRequired("stream")
 	return cmd
 }
 

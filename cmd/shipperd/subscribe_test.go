@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestWrongSubscriptionsAreUsageErrorsBeforeAnyCall(t *testing.T) {
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1") // nobody is there
+	const role = "arn:aws:iam::123456789012:role/r"
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"plan"}, []string{"name the Kinesis stream", `role ""`, "name at least one log group"}},
+		{[]string{"apply", "--group", "g", "--stream", "s", "--role", "r", "--pattern", "[a"}, []string{`role "r"`, `filter pattern "[a", character 1`}},
+		{[]string{"plan", "--group", "g", "--stream", "s", "--role", role, "--format", "syslog"}, []string{`--format "syslog"`, "apache, sshd, cloudtrail, vpcflow, empty"}},
+		{[]string{"plan", "--group", "g", "--stream", "s", "--role", role, "--filter", "a:b"}, []string{`filter name "a:b"`}},
+		{[]string{"plan", "--format", "sshd", "--pattern", ""}, []string{"[format pattern]"}},
+		{[]string{"plan", "--grp", "g"}, []string{"did you mean --group?"}},
+		{[]string{"status"}, []string{"[group prefix]"}},
+		{[]string{"remove", "--yes"}, []string{"[group prefix]"}},
+		{[]string{"remove", "--group", "g"}, []string{"[stream]"}},
+		{[]string{"test", "--pattern", "{ $.a = "}, []string{"pattern: "}},
+		{[]string{"tets"}, []string{`did you mean "test"?`}},
+	} {
+		code, stdout, stderr := command(t, append([]string{"subscribe"}, tt.args...)...)
+		if code != exitUsage || stdout != "" {
+			t.Errorf("%q: got exit %d and %q, want %d and nothing on standard output: %s", tt.args, code, stdout, exitUsage, stderr)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%q: got %s\nwant %s in it", tt.args, stderr, want)
+			}
+		}
+	}
+}
+
+func TestSubscribeTestShowsLinesFieldsAndWhatIsInThem(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secure")
+	lines := `Nov 20 10:11:12 ip-10-0-0-5 sshd[123]: Connection closed by 192.0.2.1 port 50022 [preauth]
+Nov 20 10:11:13 ip-10-0-0-5 sshd[123]: Invalid user admin from 192.0.2.1
+`
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const want = `line 1  delivered  Nov 20 10:11:12 ip-10-0-0-5 sshd[123]: Connection closed by 192.0.2.1 port 50022 [preauth]
+        month      Nov
+        day        20
+        timestamp  10:11:12
+        destIp     ip-10-0-0-5
+        id         sshd[123]:
+        msg1       Connection
+        msg2       closed
+        msg3       by
+        srcIp      192.0.2.1
+        msg5       port
+        destPort   50022
+        msg7       preauth
+line 2  NOT delivered  Nov 20 10:11:13 ip-10-0-0-5 sshd[123]: Invalid user admin from 192.0.2.1
+1 of 2 lines would be delivered
+FIELD      ADDRESSES  NUMBERS  EXAMPLE
+month      0          0        Nov
+day        0          1        20
+timestamp  0          0        10:11:12
+destIp     0          0        ip-10-0-0-5
+id         0          0        sshd[123]:
+msg1       0          0        Connection
+msg2       0          0        closed
+msg3       0          0        by
+srcIp      1          0        192.0.2.1
+msg5       0          0        port
+destPort   0          1        50022
+msg7       0          0        preauth
+`
+	code, stdout, stderr := command(t, "subscribe", "test", "--format", "sshd", "--file", file)
+	if code != exitDone || stderr != "" {
+		t.Errorf("got exit %d and %q, want %d", code, stderr, exitDone)
+	}
+	if diff := cmp.Diff(want, stdout); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
