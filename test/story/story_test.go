@@ -52,8 +52,18 @@ func yesterday() timeline {
 	return timeline{noon, noon.Add(time.Hour), noon.Add(2 * time.Hour)}
 }
 
+// engine is a search engine. One is set up before anything is indexed; in the other
+// the template is left to the first command that indexes.
+type engine struct {
+	name, url string
+	setUp     bool
+}
+
 func TestLabFindsItsAttackers(t *testing.T) {
-	engines := map[string]string{"Elasticsearch": servers.Elasticsearch(t), "OpenSearch": servers.OpenSearch(t)}
+	engines := []engine{
+		{"Elasticsearch", servers.Elasticsearch(t), true},
+		{"OpenSearch", servers.OpenSearch(t), false},
+	}
 	aws := newAccount(t, servers.LocalStack(t))
 	shipperd := command{binary: build(t), env: aws.environment(t)}
 	when := yesterday()
@@ -66,10 +76,16 @@ func TestLabFindsItsAttackers(t *testing.T) {
 	aws.put(live)
 	compareIDs(t, aws, live)
 
-	for name, url := range engines {
-		t.Run(name, func(t *testing.T) {
+	unsubscribe(t, shipperd, aws)
+
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
-			lab := newIndex(t, url, "story-"+aws.id)
+			lab := newIndex(t, e.url, "story-"+aws.id)
+			shipperd := shipperd.with(shipping(t, aws, lab)...)
+			if e.setUp {
+				setUp(t, shipperd)
+			}
 			ship(t, shipperd, aws, lab, when, live)
 			wantOnce(t, lab, slices.Concat(history, live))
 			wantAnalyses(t, lab, slices.Concat(history, live))
@@ -98,6 +114,28 @@ func subscribe(t *testing.T, shipperd command, aws *account) {
 			if got := actions(table); code != 0 || got[group] != want {
 				t.Fatalf("%v: got exit %d and the actions %v, want 0 and %s:\n%s", args, code, got, want, table)
 			}
+		}
+	}
+}
+
+// unsubscribe takes the filters off again. What they have delivered is on the stream.
+func unsubscribe(t *testing.T, shipperd command, aws *account) {
+	t.Helper()
+	for group := range formats() {
+		args := append([]string{"subscribe", "remove", "--yes", "--group", group, "--stream", stream}, aws.flags()...)
+		code, table := shipperd.run(t, args...)
+		if left := aws.filters(group); code != 0 || actions(table)[group] != "remove" || len(left) > 0 {
+			t.Errorf("%v: got exit %d and left %q, want 0 and no filter:\n%s", args, code, left, table)
+		}
+	}
+}
+
+// setUp runs setup, and once more, which finds nothing to do.
+func setUp(t *testing.T, shipperd command) {
+	t.Helper()
+	for range 2 {
+		if code, out := shipperd.run(t, "setup", "--replicas", "0"); code != 0 {
+			t.Fatalf("setup: got exit %d, want 0:\n%s", code, out)
 		}
 	}
 }
@@ -170,7 +208,6 @@ func compareIDs(t *testing.T, aws *account, live []demo.Event) {
 // group reaches over all that the stream has of it.
 func ship(t *testing.T, shipperd command, aws *account, lab *index, when timeline, live []demo.Event) {
 	t.Helper()
-	shipperd = shipperd.with(shipping(t, aws, lab)...)
 	overlap := 0
 	for _, group := range slices.Sorted(maps.Keys(formats())) {
 		to := when.subscribed
