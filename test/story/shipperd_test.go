@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -26,7 +27,7 @@ type command struct {
 
 // with returns a command that has further variables.
 func (c command) with(env ...string) command {
-	return command{c.binary, append(c.env[:len(c.env):len(c.env)], env...)}
+	return command{c.binary, slices.Concat(c.env, env)}
 }
 
 // shipping configures what is read into the index of lab.
