@@ -8,16 +8,21 @@ import (
 )
 
 // Budget bounds the bytes that are in flight. The source reserves before it
-// reads; decode charges what a record really takes, without waiting, so the
-// balance may go below zero by what the workers hold; settle gives back. Nobody
-// waits for budget while holding some, so waiting always ends.
+// reads; decode charges what a record really takes, ten times what was read; settle
+// gives back. Nobody waits for budget while holding some, so waiting always ends.
+//
+// Decode goes on whatever has been read, so that what waits to be decoded can never
+// keep it from giving back; but it waits while documents have their part. So what is
+// in flight takes at most the budget, that part, and one record for each worker.
 type Budget struct {
 	total int64
 
-	mu      sync.Mutex
-	used    int64
-	waiting []*claim      // first come, first served: a large claim is not starved
-	waited  time.Duration // in all, by claims that wait no more
+	mu        sync.Mutex
+	used      int64
+	documents int64         // of used
+	room      chan struct{} // closed when documents leave room; nil: nobody waits
+	waiting   []*claim      // first come, first served: a large claim is not starved
+	waited    time.Duration // in all, by claims that wait no more
 }
 
 type claim struct {
@@ -78,6 +83,58 @@ func (b *Budget) Release(bytes int64) {
 	defer b.mu.Unlock()
 	b.used -= bytes
 	b.grantLocked()
+}
+
+// documentsPart is the part of the budget that documents may take: of 64 MiB 40,
+// which are 8 requests of 5 MiB.
+func (b *Budget) documentsPart() int64 { return b.total / 8 * 5 }
+
+// awaitRoom waits while documents have their part. Its error is that of ctx.
+func (b *Budget) awaitRoom(ctx context.Context) error {
+	for {
+		room := b.roomLater()
+		if room == nil {
+			return nil
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// roomLater returns nil when there is room, else what is closed when there is.
+func (b *Budget) roomLater() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.documents < b.documentsPart() {
+		return nil
+	}
+	if b.room == nil {
+		b.room = make(chan struct{})
+	}
+	return b.room
+}
+
+// decoded counts bytes that have been taken as documents'.
+func (b *Budget) decoded(bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.documents += bytes
+}
+
+// settled gives documents' bytes back.
+func (b *Budget) settled(bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.documents -= bytes
+	b.used -= bytes
+	b.grantLocked()
+	if b.room != nil && b.documents < b.documentsPart() {
+		close(b.room)
+		b.room = nil
+	}
 }
 
 func (b *Budget) fitsLocked(bytes int64) bool {

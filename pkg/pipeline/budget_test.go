@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/shipperd/shipperd/pkg/record"
 )
 
 func TestBudgetIsFirstComeFirstServed(t *testing.T) {
@@ -110,4 +112,44 @@ func mustReserve(t *testing.T, b *Budget, bytes int64) {
 	if err := b.Reserve(context.WithoutCancel(t.Context()), bytes); err != nil {
 		t.Errorf("reserve %d: %v", bytes, err)
 	}
+}
+
+// growingDecoder makes 1 MiB of documents of any record.
+type growingDecoder struct{}
+
+func (growingDecoder) Decode(r *record.Record) error {
+	r.Text = append(r.Text[:0], make([]byte, 1<<20)...)
+	r.Events = append(r.Events[:0], record.Event{})
+	return nil
+}
+
+func TestDecodeWaitsWhileDocumentsHaveTheirPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig()
+		g.deps.NewDecoder = func() Decoder { return growingDecoder{} }
+		g.deps.Budget = NewBudget(64 << 20)
+		outage := time.NewTimer(time.Minute)
+		g.sink = func(ctx context.Context, _ []*record.Record) error {
+			select {
+			case <-outage.C:
+				outage.Reset(0) // for the others
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			return nil
+		}
+		g.source = emitter(200, "a", "b", "c")
+		time.AfterFunc(30*time.Second, func() {
+			// 40 MiB for documents, a record for each of two workers, and their events.
+			if used, _ := g.deps.Budget.Used(); used < 40<<20 || used > 43<<20 {
+				t.Errorf("got %d MiB in use while nothing can be written, want 40 to 43", used>>20)
+			}
+		})
+		if err := runFor(t, g.pipeline(), 2*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if used, _ := g.deps.Budget.Used(); used != 0 || len(g.written) != 600 {
+			t.Errorf("got %d bytes in use and %d records written at the end, want none and 600", used, len(g.written))
+		}
+	})
 }

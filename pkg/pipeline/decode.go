@@ -22,6 +22,9 @@ func (p *Pipeline) decode(ctx context.Context) error {
 	decoder := p.deps.NewDecoder()
 	for {
 		task.Wait()
+		if err := p.deps.Budget.awaitRoom(ctx); err != nil {
+			return err
+		}
 		r, ok := <-p.admitted
 		if !ok {
 			return nil
@@ -75,6 +78,7 @@ func (p *Pipeline) decodeOne(decoder Decoder, r *record.Record) (sound bool) {
 		r.Data = nil // the documents are all that is needed from here on
 	}
 	p.recharge(r, int64(cap(r.Text))+int64(cap(r.Events))*int64(unsafe.Sizeof(record.Event{})))
+	p.deps.Budget.decoded(r.Charged)
 	return stack == nil
 }
 

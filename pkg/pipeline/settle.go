@@ -27,7 +27,9 @@ func (p *Pipeline) settle(r *record.Record) {
 	p.account.settle(r)
 	p.metrics.settled(r)
 	moved := p.shards.get(r.Shard).settle(r.Ticket)
-	p.deps.Budget.Release(r.Charged)
+	if r.Ended == nil {
+		p.deps.Budget.settled(r.Charged) // it was decoded
+	}
 	p.deps.Records.Release(r)
 	if moved {
 		select {
