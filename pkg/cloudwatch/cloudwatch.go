@@ -52,7 +52,7 @@ func (f *Inflater) Inflate(data []byte) ([]byte, error) {
 		text = f.replaceInvalid(text)
 	}
 	if int64(len(text)) > f.max {
-		return nil, fmt.Errorf("%w of %d bytes", record.ErrOversize, f.max)
+		return nil, f.oversize()
 	}
 	return text, nil
 }
@@ -67,33 +67,58 @@ func (f *Inflater) inflate(data []byte) ([]byte, error) {
 		f.buf = nil
 	}
 	f.buf = slices.Grow(f.buf[:0], f.sizeHint(data))
-	for {
-		if len(f.buf) == cap(f.buf) {
-			f.buf = slices.Grow(f.buf, len(f.buf))
-		}
+	full, err := f.fill()
+	if err != nil || !full {
+		return f.buf, err
+	}
+	// The trailer did not tell: there are several members, or it is a bomb. What
+	// comes is counted before it is held.
+	rest, err := io.Copy(io.Discard, io.LimitReader(&f.gzip, f.max-int64(len(f.buf))+1))
+	if err != nil {
+		return nil, err
+	}
+	size := int64(len(f.buf)) + rest
+	if size > f.max {
+		return nil, f.oversize()
+	}
+	f.in.Reset(data)
+	if err := f.gzip.Reset(&f.in); err != nil {
+		return nil, err
+	}
+	f.buf = slices.Grow(f.buf[:0], int(size)+bytes.MinRead)
+	_, err = f.fill()
+	return f.buf, err
+}
+
+// fill reads until the buffer is full or the text has ended.
+func (f *Inflater) fill() (full bool, err error) {
+	for len(f.buf) < cap(f.buf) {
 		n, err := f.gzip.Read(f.buf[len(f.buf):cap(f.buf)])
 		f.buf = f.buf[:len(f.buf)+n]
 		if err == io.EOF {
-			return f.buf, nil
+			return false, nil
 		}
 		if err != nil {
-			return nil, err
-		}
-		if int64(len(f.buf)) > f.max {
-			return f.buf, nil
+			return false, err
 		}
 	}
+	return true, nil
 }
 
+func (f *Inflater) oversize() error { return fmt.Errorf("%w of %d bytes", record.ErrOversize, f.max) }
+
 // sizeHint guesses the inflated size from the trailer, which the sender may have
-// filled with anything: logs shrink 10 to 20 times, so 32 times is believed. One
-// block more saves growing only to see the end.
+// filled with anything: logs shrink 10 to 20 times, so 32 times is believed, and
+// nothing above the cap. One block more saves growing only to see the end.
 func (f *Inflater) sizeHint(data []byte) int {
 	size := int64(0)
 	if n := len(data); n >= 4 {
 		size = int64(binary.LittleEndian.Uint32(data[n-4:]))
 	}
-	return int(min(size, 32*int64(len(data)), f.max)) + bytes.MinRead
+	if size > f.max {
+		size = 0
+	}
+	return int(min(size, 32*int64(len(data)))) + bytes.MinRead
 }
 
 // replaceInvalid puts U+FFFD in the place of each byte that is no UTF-8, as

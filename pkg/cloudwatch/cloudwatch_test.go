@@ -89,14 +89,28 @@ func TestInflaterBelievesNoTrailer(t *testing.T) {
 	}
 }
 
-func TestInflaterStopsAtTheCapAndLetsGiantsGo(t *testing.T) {
-	bomb := zip(strings.Repeat("\x00", 32<<20)) // 32 KB
-	f := NewInflater(8 << 20)
-	if _, err := f.Inflate(bomb); !errors.Is(err, record.ErrOversize) {
-		t.Errorf("got %v, want ErrOversize", err)
+func TestThreat1BombsAreCountedBeforeTheyAreHeld(t *testing.T) {
+	const limit = 8 << 20
+	zeros := strings.Repeat("\x00", 4*limit)
+	f := NewInflater(limit)
+	for name, bomb := range map[string][]byte{
+		"its size told": zip(zeros), "its size denied": claim(zip(zeros), 0), "in members": zip(zeros, "small"),
+	} {
+		f.buf = nil
+		if _, err := f.Inflate(bomb); !errors.Is(err, record.ErrOversize) {
+			t.Errorf("%s: got %v, want ErrOversize", name, err)
+		}
+		if got, want := cap(f.buf), 32*len(bomb)+8<<10; got > want {
+			t.Errorf("%s: got a buffer of %d bytes, want at most %d", name, got, want)
+		}
 	}
-	if got, want := cap(f.buf), 20<<20; got > want {
-		t.Errorf("got a buffer of %d bytes, want at most %d", got, want)
+}
+
+func TestInflaterLetsGiantsGo(t *testing.T) {
+	f := NewInflater(64 << 20)
+	giant := strings.Repeat("\x00", 4*keepBuffer)
+	if got, err := f.Inflate(zip(giant, giant)); err != nil || string(got) != giant+giant {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, 2*len(giant))
 	}
 	if _, err := f.Inflate(zip("small")); err != nil {
 		t.Error(err)
