@@ -234,7 +234,7 @@ func TestConcurrentPutsShareOneFsync(t *testing.T) {
 	})
 }
 
-func TestFullStoreBlocksUntilThereIsRoom(t *testing.T) {
+func TestThreat17FullStoreBlocksUntilThereIsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fsys := &disktest.FS{}
 		s := mustOpen(t, fsys, Config{Dir: testConfig.Dir, MaxSize: 10 << 10})

@@ -135,7 +135,7 @@ func TestAutoChoosesTheAuth(t *testing.T) {
 }
 
 // Scenario 11: a password that is changed in its file is used after the next 401.
-func TestRotatedPasswordIsReadAfter401(t *testing.T) {
+func TestThreat15RotatedPasswordIsReadAfter401(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "password")
 		write := func(password string) {
@@ -161,7 +161,7 @@ func TestRotatedPasswordIsReadAfter401(t *testing.T) {
 
 // The password is planted, quoted by the server in every way it can, and looked for
 // in everything that leaves the sink.
-func TestPasswordIsNowhereToBeSeen(t *testing.T) {
+func TestThreat12PasswordIsNowhereToBeSeen(t *testing.T) {
 	const password = "correct-horse-battery"
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "password")
@@ -226,7 +226,7 @@ func TestPasswordIsNowhereToBeSeen(t *testing.T) {
 	})
 }
 
-func TestRedirectsAreNotFollowed(t *testing.T) {
+func TestThreat11RedirectsAreNotFollowed(t *testing.T) {
 	var stolen atomic.Int32
 	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { stolen.Add(1) }))
 	defer thief.Close()
@@ -246,7 +246,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	want(t, "requests to the thief", stolen.Load(), 0)
 }
 
-func TestLinkLocalAddressesAreRefusedWhereTheyAreDialed(t *testing.T) {
+func TestThreat11LinkLocalAddressesAreRefusedWhereTheyAreDialed(t *testing.T) {
 	for address, refused := range map[string]bool{
 		"169.254.169.254:80": true, "[fe80::1%eth0]:80": true, "[fd00:ec2::254]:80": true,
 		"[::ffff:169.254.1.1]:80": true, "127.0.0.1:9200": false, "10.0.0.1:443": false, "[fd00::1]:443": false,
