@@ -148,6 +148,7 @@ func (d *daemon) carry(ctx context.Context) (err error) {
 	}
 	d.source.Store(source)
 	d.sayBound()
+	d.config.Pipeline.LimitHeap()
 	killpoint.Here(killpoint.DaemonOpened)
 	return pipeline.New(d.config.Pipeline, pipeline.Deps{
 		Source:      source,

@@ -120,6 +120,7 @@ func drain(ctx context.Context, s setup, from kinesis.API, to http.RoundTripper)
 		return err
 	}
 	settings, store, records := pipeline.DefaultConfig(), &checkpoint.Memory{}, &record.Pool{}
+	settings.LimitHeap()
 	budget := pipeline.NewBudget(int64(settings.Memory))
 	return pipeline.New(settings, pipeline.Deps{
 		Source:      kinesis.NewSource(found, store, budget, records),
