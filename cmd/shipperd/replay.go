@@ -28,6 +28,7 @@ type replayOptions struct {
 	index        string
 	since, until string
 	suffix       string
+	reduced      bool
 }
 
 // suffixLetters are what an index name takes, wherever it stands in it.
@@ -64,10 +65,14 @@ func newReplayCommand() *cobra.Command {
 		Long: `replay sends the dead letters of the configuration's folder again, oldest first, and
 takes out those that were delivered; a document that is there already counts as
 delivered, so a replay may be stopped and repeated at any time. The daemon may run
-meanwhile. What is refused again stays.`,
+meanwhile. What is refused again stays.
+
+With --reduced it makes whole documents of those that the index took only in reduced
+form (they have shipperd.rejected), from their messages; no dead letter is touched.`,
 		Example: `  shipperd replay
   shipperd replay --reason rejected --index 'cwl-2026.11.*'
-  shipperd replay --reason index_read_only --index-suffix=-late`,
+  shipperd replay --reason index_read_only --index-suffix=-late
+  shipperd replay --reduced --index 'cwl-2026.11.*'`,
 		GroupID: groupMain,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -82,6 +87,9 @@ meanwhile. What is refused again stays.`,
 			if err != nil {
 				return err
 			}
+			if o.reduced {
+				return runReduced(cmd.Context(), loaded.Config, o.index, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
 			return runReplay(cmd.Context(), loaded.Config, filter, o.suffix, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -91,7 +99,36 @@ meanwhile. What is refused again stays.`,
 	cmd.Flags().StringVar(&o.since, "since", "", "only letters given up at this time or later, as 2026-01-31T00:00:00Z")
 	cmd.Flags().StringVar(&o.until, "until", "", "only letters given up before this time")
 	cmd.Flags().StringVar(&o.suffix, "index-suffix", "", "put behind the name of every index, where the document's own is read-only now")
+	cmd.Flags().BoolVar(&o.reduced, "reduced", false, "repair reduced documents instead of sending dead letters")
+	for _, other := range []string{"reason", "since", "until", "index-suffix"} {
+		cmd.MarkFlagsMutuallyExclusive("reduced", other)
+	}
 	return cmd
+}
+
+// runReduced repairs the reduced documents of the indices that match; empty means
+// all that the configuration names.
+func runReduced(ctx context.Context, c config.Config, index string, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	documents, err := openDocuments(c)
+	if err != nil {
+		return err
+	}
+	caller, err := newCaller(ctx, c.Elasticsearch)
+	if err != nil {
+		return err
+	}
+	if index == "" {
+		index = c.Documents.IndexPrefix + "*"
+	}
+	r := replay.Reduced{Sink: caller, Decoder: documents.NewDecoder(), Index: index, Report: func(p replay.ReducedProgress) {
+		fmt.Fprintf(stderr, "\r%d reduced documents found, %d repaired", p.Found, p.Repaired)
+	}}
+	p, err := r.Run(ctx)
+	fmt.Fprintln(stderr)
+	fmt.Fprintf(stdout, "%d reduced documents found, %d repaired, %d refused again, %d changed meanwhile\n", p.Found, p.Repaired, p.Refused, p.Changed)
+	return err
 }
 
 func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, suffix string, stdout, stderr io.Writer) (err error) {

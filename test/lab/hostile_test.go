@@ -78,6 +78,29 @@ func TestDocumentThatDoesNotFitIsReducedAndFound(t *testing.T) {
 	})
 }
 
+// A mapping of before, in which names of events are numbers, is repaired in place.
+func TestReducedDocumentsAreMadeWhole(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *engine) {
+		e.ask(http.MethodPut, "/"+e.index(), `{"settings":{"number_of_replicas":0},"mappings":{"properties":{"eventName":{"type":"long"}}}}`, nil)
+		events := e.write("CloudTrailLogGroup", "s", corpus(t, "invictus-ir-aws_dataset/CloudTrail/*.json")[:120]...)
+		if got := outcomes(events); got["indexed reduced"] != len(events) {
+			t.Fatalf("got %v, want all reduced", got)
+		}
+		e.ask(http.MethodPut, "/"+e.index()+"/_mapping", `{"properties":{"eventName":{"type":"long","ignore_malformed":true}}}`, nil)
+		e.count(`{"match_all":{}}`) // refreshes
+		r := replay.Reduced{Sink: e.sink, Decoder: e.decoder, Index: e.config.IndexPrefix + "*", Report: func(replay.ReducedProgress) {}}
+		for _, want := range []int{len(events), 0} {
+			p, err := r.Run(t.Context())
+			if err != nil || p != (replay.ReducedProgress{Found: want, Repaired: want}) {
+				t.Errorf("got %+v, %v, want %d found and repaired", p, err, want)
+			}
+			if got := e.count(`{"exists":{"field":"eventSource"}}`); got != len(events) {
+				t.Errorf("got %d whole documents, want %d, once each", got, len(events))
+			}
+		}
+	})
+}
+
 // A template in which log streams are numbers turns all other events away in every
 // form. Its day's index keeps the mapping: the letters go beside it.
 func TestReplayAfterTheTemplateWasRepaired(t *testing.T) {

@@ -138,6 +138,8 @@ func (e *engine) install() {
 // day is that of all events: they go to one index.
 var day = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
+func (e *engine) index() string { return e.config.IndexPrefix + day.Format("-2006.01.02") }
+
 // records decodes messages of one log stream, 500 in a record.
 func (e *engine) records(group, stream string, messages ...string) (records []*record.Record) {
 	e.t.Helper()
@@ -256,9 +258,8 @@ func (e *engine) fields() int {
 	var reply map[string]struct {
 		Mappings map[string]any `json:"mappings"`
 	}
-	index := e.config.IndexPrefix + day.Format("-2006.01.02")
-	e.ask(http.MethodGet, "/"+index+"/_mapping", "", &reply)
-	return countFields(reply[index].Mappings)
+	e.ask(http.MethodGet, "/"+e.index()+"/_mapping", "", &reply)
+	return countFields(reply[e.index()].Mappings)
 }
 
 func countFields(mapping map[string]any) int {
