@@ -151,6 +151,31 @@ func TestKilledAnywhereItGoesOnWithoutLoss(t *testing.T) {
 	}
 }
 
+func TestKilledBeforeAnythingHasSettledItIsPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.logs.add(24, start, time.Hour, "s1")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s := r.sink(t)
+		s.onRecord = func(int) bool { cancel(); return false }
+		if err := r.source(day).Run(ctx, s.emit); err != nil {
+			t.Fatal(err)
+		}
+		pending := Pending(r.store.positions)
+		if diff := cmp.Diff([]Job{day}, pending); diff != "" {
+			t.Fatalf("pending jobs (-want +got):\n%s", diff)
+		}
+		s.onRecord, s.last, s.inFlight = nil, "", false
+		if err := r.source(pending[0]).Run(t.Context(), s.emit); err != nil {
+			t.Fatal(err)
+		}
+		if missing := s.missing(day); len(missing) > 0 || !s.ended {
+			t.Errorf("got %d events lost and ended %t, want all of them", len(missing), s.ended)
+		}
+	})
+}
+
 func TestResumeReadsOnlyFromTheWindowThatWasOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -49,11 +49,17 @@ func parsePlace(sequence string) (place, error) {
 func (j Job) resume(positions map[string]checkpoint.Position) (at place, done bool, err error) {
 	position, stored := positions[j.Shard()]
 	switch {
-	case !stored:
+	case !stored, position.Kind == checkpoint.AtTimestamp:
 		return place{window: j.From}, false, nil
 	case position.Kind == checkpoint.ShardEnd:
 		return place{}, true, nil
 	}
 	at, err = parsePlace(position.Sequence)
 	return at, false, err
+}
+
+// first returns the position of a job of which nothing has settled. With it stored
+// the job is pending, however early it is killed.
+func (j Job) first() checkpoint.Position {
+	return checkpoint.Position{Kind: checkpoint.AtTimestamp, Time: j.From}
 }

@@ -78,6 +78,11 @@ func (s *Source) run(ctx context.Context, emit func(*record.Record) error) error
 	if err != nil {
 		return err
 	}
+	if _, stored := positions[s.job.Shard()]; !stored {
+		if err := s.deps.Store.Save(ctx, map[string]checkpoint.Position{s.job.Shard(): s.job.first()}); err != nil {
+			return fmt.Errorf("save the first position of the backfill: %w", err)
+		}
+	}
 	s.log.Info("reading the log group", zap.String("group", s.job.Group), zap.Time("from", at.window), zap.Time("to", s.job.To))
 	s.meter.start(s.job, at.window)
 	if err := s.read(ctx, &reader{Source: s, owner: owner, at: at, emit: emit}); err != nil {
