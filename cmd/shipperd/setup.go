@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -171,9 +172,7 @@ func (s *setup) lifecycle(ctx context.Context, cluster *template.Cluster) error 
 	if err != nil {
 		return err
 	}
-	for name, value := range l.Setting {
-		s.settings[name] = value
-	}
+	maps.Copy(s.settings, l.Setting)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 )
@@ -21,20 +22,20 @@ type Call struct {
 	Body   []byte // JSON, unless Header has another Content-Type; nil: none
 }
 
-// Refusal is an answer of another status than 2xx. Its words are the server's own,
+// RefusedError is an answer of another status than 2xx. Its words are the server's own,
 // scrubbed.
-type Refusal struct {
+type RefusedError struct {
 	Status       int
 	Type, Reason string
 }
 
-func (r *Refusal) Error() string {
+func (r *RefusedError) Error() string {
 	return fmt.Sprintf("status %d: %s: %s", r.Status, r.Type, r.Reason)
 }
 
 // Call sends one request, whatever the window and the breakers say, with the
 // sink's own endpoints and credentials, and returns the reply's body. The error is
-// a *Refusal, or says why there is no answer; it holds no secret.
+// a *RefusedError, or says why there is no answer; it holds no secret.
 func (s *Sink) Call(ctx context.Context, c Call) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -48,9 +49,7 @@ func (s *Sink) Call(ctx context.Context, c Call) ([]byte, error) {
 		request.Body = body.reader()
 		request.Header.Set("Content-Type", "application/json")
 	}
-	for name, values := range c.Header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, c.Header)
 	e, _ := s.endpoints.pick(time.Now(), true)
 	status, content, err := exchange(request, e)
 	s.endpoints.done(e, time.Now(), status == 0)
@@ -75,13 +74,13 @@ func exchange(request *http.Request, e *endpoint) (status int, content []byte, e
 
 // refusal reads why a request was refused: Elasticsearch says it in an object,
 // Kibana in a string beside it, a proxy in HTML.
-func (s *Sink) refusal(status int, content []byte) *Refusal {
+func (s *Sink) refusal(status int, content []byte) *RefusedError {
 	var reply struct {
 		Error   json.RawMessage `json:"error"`
 		Message string          `json:"message"`
 	}
 	if json.Unmarshal(content, &reply) != nil {
-		return &Refusal{Status: status, Type: http.StatusText(status), Reason: s.scrub(string(bytes.TrimSpace(content)))}
+		return &RefusedError{Status: status, Type: http.StatusText(status), Reason: s.scrub(string(bytes.TrimSpace(content)))}
 	}
 	f := parseFault(status, reply.Error, s.scrub)
 	if f.kind == "" {
@@ -90,5 +89,5 @@ func (s *Sink) refusal(status int, content []byte) *Refusal {
 	if reply.Message != "" {
 		f.reason = s.scrub(reply.Message)
 	}
-	return &Refusal{Status: status, Type: f.kind, Reason: f.reason}
+	return &RefusedError{Status: status, Type: f.kind, Reason: f.reason}
 }

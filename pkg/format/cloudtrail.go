@@ -188,9 +188,10 @@ func (e *trailEvent) addTrail(f *Fields, flattened bool) (failed bool) {
 // isText says whether value is a JSON string that is not empty.
 func isText(value []byte) bool { return len(value) > len(`""`) && value[0] == '"' }
 
-// maxFlattened is the size of an object that is written flattened, in bytes:
-// CloudTrail itself cuts an event at 256 KiB, and every leaf becomes a term.
-const maxFlattened = 32 << 10
+// maxFlattened is the size of an object that is written flattened, in bytes. Every
+// leaf becomes a term with its path before it, and an index refuses documents with
+// a term of more than 32,766 bytes.
+const maxFlattened = 32_000
 
 // addFlattened writes an object as it is, for a field that takes its leaves as
 // keywords. A line break between its members would break the bulk request.

@@ -95,16 +95,8 @@ func (c *Cluster) do(ctx context.Context, method, target string, body, v any) er
 
 // refused says whether err is an answer with one of these statuses.
 func refused(err error, statuses ...int) bool {
-	var refusal *elastic.Refusal
-	if !errors.As(err, &refusal) {
-		return false
-	}
-	for _, status := range statuses {
-		if refusal.Status == status {
-			return true
-		}
-	}
-	return false
+	var refusal *elastic.RefusedError
+	return errors.As(err, &refusal) && slices.Contains(statuses, refusal.Status)
 }
 
 // place returns where a template lies.

@@ -10,9 +10,9 @@ type field struct {
 // and those of CloudTrail's own objects. Of the latter only fields with one kind
 // of value are mapped: AWS's services put what they like into additionalEventData.
 func typedFields() (all []field) {
-	of := func(make func() object, paths ...string) {
+	of := func(mapping func() object, paths ...string) {
 		for _, path := range paths {
-			all = append(all, field{path, make()})
+			all = append(all, field{path, mapping()})
 		}
 	}
 	for _, end := range []string{"source.", "destination."} {
@@ -45,9 +45,9 @@ func typedFields() (all []field) {
 
 // flowFields are those of aws.vpcflow, up to version 10 of the flow logs.
 func flowFields() (all []field) {
-	of := func(make func() object, names ...string) {
+	of := func(mapping func() object, names ...string) {
 		for _, name := range names {
-			all = append(all, field{"aws.vpcflow." + name, make()})
+			all = append(all, field{"aws.vpcflow." + name, mapping()})
 		}
 	}
 	of(long, "version", "tcp_flags", "traffic_path", "packets_lost_no_route", "packets_lost_blackhole",
@@ -61,9 +61,9 @@ func flowFields() (all []field) {
 
 // trailFields are those of aws.cloudtrail, and of the objects at the root of an event.
 func trailFields() (all []field) {
-	of := func(make func() object, prefix string, names ...string) {
+	of := func(mapping func() object, prefix string, names ...string) {
 		for _, name := range names {
-			all = append(all, field{prefix + name, make()})
+			all = append(all, field{prefix + name, mapping()})
 		}
 	}
 	trail := "aws.cloudtrail."

@@ -40,7 +40,7 @@ func mappingOf(c document.Config, flattened string) object {
 				add(name, column())
 			}
 		}
-		for _, name := range strings.Fields(strings.Trim(format.FlowColumns(g.FlowFields), "[]")) {
+		for name := range strings.FieldsSeq(strings.Trim(format.FlowColumns(g.FlowFields), "[]")) {
 			if path := "aws.vpcflow." + strings.TrimSuffix(name, ","); !hasField(properties, path) {
 				add(path, keyword())
 			}

@@ -78,6 +78,21 @@ func TestDocumentThatDoesNotFitIsReducedAndFound(t *testing.T) {
 	})
 }
 
+// Where a flattened field takes them, parameters become terms, which have a limit.
+func TestParametersOfAnySizeAreAccepted(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *engine) {
+		e.install()
+		var events []string
+		for size := 31_500; size < 33_000; size += 50 {
+			events = append(events, fmt.Sprintf(`{"eventVersion":"1.08","eventSource":"ssm.amazonaws.com","requestParameters":{"content":%q}}`, strings.Repeat("x", size)))
+		}
+		for _, parameters := range []string{`null`, `{}`, `{"a":null}`, `{"a":[[1],[null]]}`, `{"a":[{"b":null},"c"]}`, `{"":1}`, `{"..a":{"b.":1}}`, `"text"`} {
+			events = append(events, `{"eventVersion":"1.08","eventSource":"ssm.amazonaws.com","requestParameters":`+parameters+`}`)
+		}
+		e.wantWhole("parameters", e.write("CloudTrailLogGroup", "s", events...))
+	})
+}
+
 // A mapping of before, in which names of events are numbers, is repaired in place.
 func TestReducedDocumentsAreMadeWhole(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *engine) {
