@@ -107,7 +107,7 @@ func (d *daemon) openDocuments() (err error) {
 	if d.enricher, err = enrich.New(d.config.Geo, d.log, d.registry); err != nil {
 		return err
 	}
-	d.documents, err = document.New(d.config.Documents, document.Options{Enrich: d.enricher, Flattened: d.flattened})
+	d.documents, err = document.New(d.config.Documents, document.Options{Enrich: d.enricher, Flattened: d.flattened, Registerer: d.registry})
 	return err
 }
 

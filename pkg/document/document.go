@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/shipperd/shipperd/pkg/cloudwatch"
 	"github.com/shipperd/shipperd/pkg/enrich"
 	"github.com/shipperd/shipperd/pkg/format"
@@ -29,13 +31,15 @@ type Options struct {
 	Enrich *enrich.Enricher // nil: addresses are typed, but nothing is looked up
 	// Flattened says that the index template maps aws.cloudtrail.flattened.* as
 	// flattened or flat_object.
-	Flattened bool
+	Flattened  bool
+	Registerer prometheus.Registerer // nil: no metrics
 }
 
 // Documents makes Decoders. It is safe for concurrent use.
 type Documents struct {
 	config  Config
 	options Options
+	metrics *metrics
 	kinds   *kindIndex
 	drop    atomic.Pointer[dropRules] // the one thing that changes
 }
@@ -59,7 +63,7 @@ func newDropRules(groups []Group) (dropRules, error) {
 
 // New returns Documents for a config that Validate accepts.
 func New(config Config, options Options) (*Documents, error) {
-	d := &Documents{config: config, options: options, kinds: newKindIndex(roots(config.Dialect))}
+	d := &Documents{config: config, options: options, metrics: newMetrics(options.Registerer), kinds: newKindIndex(roots(config.Dialect))}
 	if err := d.SetDrop(config.Groups); err != nil {
 		return nil, err
 	}
@@ -114,6 +118,7 @@ type Decoder struct {
 	fallback  *reader   // of what no reader takes for its own
 	routes    []route
 	routed    map[string]*route // by log group
+	tallies   map[string]*tally // by format
 	typed     *format.Fields
 	objects   objects
 	time      stamp
@@ -141,15 +146,17 @@ func (d *Documents) newDecoder() (*Decoder, error) {
 		typed:     format.NewFields(d.options.Enrich),
 		objects:   objects{table: d.kinds, mendNames: !lambda},
 		routed:    map[string]*route{},
+		tallies:   map[string]*tally{},
 	}
 	for _, entry := range format.Table() {
+		decoder.tallies[entry.Name] = new(tally)
 		r, err := decoder.newReader(entry, nil)
 		if err != nil {
 			return nil, fmt.Errorf("format %s: %w", entry.Name, err)
 		}
 		decoder.readers = append(decoder.readers, r)
 		if entry.Name == formatText {
-			decoder.fallback = &reader{Entry: entry, format: r.format}
+			decoder.fallback = &reader{Entry: entry, format: r.format, tally: r.tally}
 			decoder.fallback.JSON = true
 		}
 	}
@@ -168,6 +175,7 @@ func (d *Decoder) Decode(r *record.Record) error {
 	r.Text, r.Events, r.Control = r.Text[:0], r.Events[:0], 0
 	d.inflated = 0
 	d.shed()
+	defer d.documents.metrics.add(d.tallies)
 	text, err := d.inflater.Inflate(r.Data)
 	if err != nil {
 		return err
@@ -280,7 +288,9 @@ func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Eve
 	}
 	if d.documents.config.Dialect != Lambda {
 		d.line = format.Line{Text: e.Text, Members: d.objects.asRead, Time: e.Time, Stream: d.stream}
-		if result = reader.format.Parse(&d.line, d.typed); result == format.Header {
+		result = reader.format.Parse(&d.line, d.typed)
+		reader.tally[result]++
+		if result == format.Header {
 			event.Outcome, event.Filter = record.Filtered, record.FilterHeader
 			return
 		}

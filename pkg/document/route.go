@@ -12,6 +12,7 @@ type reader struct {
 	format.Entry
 	format  format.Format
 	columns *columns // of the lab's pattern, nil: none
+	tally   *tally
 }
 
 // route says what happens to the events of one log group. It belongs to one worker.
@@ -55,7 +56,7 @@ func (d *Decoder) newReader(entry format.Entry, flowFields []string) (*reader, e
 	if err != nil {
 		return nil, err
 	}
-	return &reader{Entry: entry, format: f, columns: c}, nil
+	return &reader{Entry: entry, format: f, columns: c, tally: d.tallies[entry.Name]}, nil
 }
 
 // A worker remembers the routes of so many log groups, which is far more than

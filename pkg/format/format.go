@@ -38,3 +38,6 @@ const (
 	Full                  // all of it
 	Header                // a header line, which is no event
 )
+
+// String returns the result as the metrics label has it.
+func (r Result) String() string { return [...]string{"none", "partial", "full", "header"}[r] }
