@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,17 +9,18 @@ import (
 	"sync"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/logging"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
 // dryOutput prints what an index and the dead letters would get, and keeps nothing.
 type dryOutput struct {
 	mu  sync.Mutex
-	out *bufio.Writer
+	out io.Writer // gets whole lines
 }
 
 func newDryOutput(w io.Writer) output {
-	dry := &dryOutput{out: bufio.NewWriter(w)}
+	dry := &dryOutput{out: logging.Terminal(w)}
 	return output{store: &checkpoint.Memory{}, letters: dry, sink: dry, close: func() error { return nil }}
 }
 
@@ -27,29 +28,33 @@ func newDryOutput(w io.Writer) output {
 func (d *dryOutput) Write(_ context.Context, records []*record.Record) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var lines bytes.Buffer
 	for _, r := range records {
 		for i := range r.Events {
 			e := &r.Events[i]
 			if e.Outcome != record.Pending {
 				continue
 			}
-			fmt.Fprintf(d.out, "{\"create\":{\"_index\":%q,\"_id\":\"%s\"}}\n%s\n", e.Index, r.ID(e), r.Doc(e))
+			fmt.Fprintf(&lines, "{\"create\":{\"_index\":%q,\"_id\":\"%s\"}}\n%s\n", e.Index, r.ID(e), r.Doc(e))
 			e.Outcome = record.Indexed
 		}
 	}
-	return d.out.Flush()
+	_, err := lines.WriteTo(d.out)
+	return err
 }
 
 // Put implements pipeline.DeadLetters.
 func (d *dryOutput) Put(_ context.Context, letters ...record.Letter) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var lines bytes.Buffer
 	for i := range letters {
 		text, err := json.Marshal(map[string]*record.Letter{"dead_letter": &letters[i]})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(d.out, "%s\n", text)
+		fmt.Fprintf(&lines, "%s\n", text)
 	}
-	return d.out.Flush()
+	_, err := lines.WriteTo(d.out)
+	return err
 }

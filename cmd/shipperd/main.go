@@ -16,6 +16,7 @@ import (
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/logging"
 	"github.com/shipperd/shipperd/pkg/pipeline"
 )
 
@@ -41,7 +42,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.As(err, new(silent)) {
-		fmt.Fprintf(stderr, "shipperd: %v\n", err)
+		fmt.Fprintf(logging.Terminal(stderr), "shipperd: %v\n", err) // it may quote a peer
 	}
 	return exitCode(err)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/shipperd/shipperd/pkg/config"
 	"github.com/shipperd/shipperd/pkg/document"
 	"github.com/shipperd/shipperd/pkg/enrich"
+	"github.com/shipperd/shipperd/pkg/logging"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -48,7 +49,7 @@ endpoints here.`,
 			if err != nil {
 				return err
 			}
-			return explainLines(documents, line, cmd.InOrStdin(), cmd.OutOrStdout())
+			return explainLines(documents, line, cmd.InOrStdin(), logging.Terminal(cmd.OutOrStdout()))
 		},
 	}
 	flags.add(cmd)

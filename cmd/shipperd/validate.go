@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/logging"
 )
 
 // The ways to print.
@@ -65,7 +66,7 @@ type validation struct {
 
 // print writes the report; its error is what the exit code comes from.
 func (v *validation) print(cmd *cobra.Command, format string) error {
-	out := cmd.OutOrStdout()
+	out := logging.Terminal(cmd.OutOrStdout()) // checks quote peers
 	if format == printJSON {
 		if v.Mistakes == nil {
 			v.Mistakes = config.Mistakes{} // an empty list, not null

@@ -97,6 +97,15 @@ func (p printable) Write(text []byte) (int, error) {
 // Sync implements zapcore.WriteSyncer.
 func (p printable) Sync() error { return p.to.Sync() }
 
+// Terminal returns w or, where it is a terminal, a writer that shows control
+// characters instead of sending them: for commands that print what others wrote.
+func Terminal(w io.Writer) io.Writer {
+	if isTerminal(w) {
+		return printable{zapcore.AddSync(w)}
+	}
+	return w
+}
+
 // Printable returns text with every control character but line break and tab
 // replaced by its escape, those of one byte (C0) and of two (C1), and every byte
 // that is no UTF-8. It is for all that goes to a terminal.

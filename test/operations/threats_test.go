@@ -5,12 +5,16 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -175,4 +179,70 @@ func TestThreat19ForgedTimesMakeNeitherIndicesNorLag(t *testing.T) {
 	if last, err := strconv.ParseFloat(string(m[1]), 64); err != nil || last > float64(time.Now().Unix()+1) {
 		t.Errorf("got the group's last event at %s, %v: an event of the future keeps the alert on silence from firing", m[1], err)
 	}
+}
+
+// A line with the escapes that name a terminal's window, clear it or move in it, in
+// one byte and in two, is shown by every command that prints lines.
+func TestThreat7LinesPrintedToATerminalDoNotCommandIt(t *testing.T) {
+	t.Parallel()
+	script, err := exec.LookPath("script")
+	if err != nil {
+		t.Skip("script is not there to make a terminal (Debian package bsdutils)")
+	}
+	s := newSite(t, nil, nil)
+	const escapes = "\x1b]0;owned\x07 \x1b[2J \u009b2J \u202e"
+	s.forge(t, "g", "s", event{"1", 1795168872000, escapes})
+	lines := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(lines, []byte(escapes+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"parse <" + lines, "run --dry-run"} {
+		shown := onTerminal(t, script, newProcess(t, s).env, command, "@message")
+		for _, control := range []string{"\x1b", "\x07", "\u009b", "\u202e"} {
+			if bytes.Contains(shown, []byte(control)) {
+				t.Errorf("%s: got the control character %q on the terminal: %q", command, control, shown)
+			}
+		}
+	}
+}
+
+// onTerminal returns what a command shows on a terminal. When it has shown want, or
+// after a time, it gets SIGTERM.
+func onTerminal(t *testing.T, script string, env []string, command, want string) (shown []byte) {
+	t.Helper()
+	pid := filepath.Join(t.TempDir(), "pid")
+	cmd := exec.CommandContext(t.Context(), script, "--quiet", "--command", binary+" "+command+" & echo $! >"+pid+"; wait", "/dev/null")
+	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "SHELL=/bin/sh")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	terminate := sync.OnceFunc(func() {
+		text, err := os.ReadFile(pid)
+		if err != nil {
+			t.Error(err)
+		}
+		if id, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			_ = syscall.Kill(id, syscall.SIGTERM) // it may have ended
+		}
+	})
+	timer := time.AfterFunc(patience, terminate)
+	defer timer.Stop()
+	for buf := make([]byte, 4096); ; {
+		n, err := out.Read(buf)
+		shown = append(shown, buf[:n]...)
+		if bytes.Contains(shown, []byte(want)) {
+			terminate()
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err := cmd.Wait(); err != nil || !bytes.Contains(shown, []byte(want)) {
+		t.Fatalf("%s: %v, got %q, want %q in it", command, err, shown, want)
+	}
+	return shown
 }
