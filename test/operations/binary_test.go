@@ -89,7 +89,7 @@ func TestThreat22ImageNeedsNoRightsAndNoOtherFile(t *testing.T) {
 		t.Errorf("healthcheck: %v: %s", err, out)
 	}
 	p.signal(syscall.SIGTERM)
-	if state, _ := p.wait(patience); state.ExitCode() != exitDone {
+	if state, _ := p.wait(); state.ExitCode() != exitDone {
 		t.Errorf("got %v, want exit %d", state, exitDone)
 	}
 	files, err := os.ReadDir(root)

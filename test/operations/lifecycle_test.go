@@ -25,7 +25,7 @@ func TestSIGTERMDeliversWhatWasReadAndEndsWith0(t *testing.T) {
 	s.put("a", "b")
 	p.awaitMetric("shipperd_events_in_flight", "2")
 	p.signal(syscall.SIGTERM)
-	if state, _ := p.wait(patience); state.ExitCode() != exitDone {
+	if state, _ := p.wait(); state.ExitCode() != exitDone {
 		t.Errorf("got %v, want exit %d", state, exitDone)
 	}
 	if got := s.index.Count(); got != 2 {
@@ -52,7 +52,7 @@ func TestSIGTERMWithTheIndexAwayEndsWith75AfterOneTry(t *testing.T) {
 	})
 	before := s.index.Requests()
 	p.signal(syscall.SIGTERM)
-	state, took := p.wait(patience)
+	state, took := p.wait()
 	if state.ExitCode() != exitUnsettled || took > 15*time.Second {
 		t.Errorf("got %v after %v, want exit %d within seconds", state, took, exitUnsettled)
 	}
@@ -75,7 +75,7 @@ func TestDrainThatPassesItsDeadlineEndsWith75(t *testing.T) {
 	const deadline = 2 * time.Second
 	p := startWithHungIndex(t, "SHIPPERD_PIPELINE_DRAIN_TIMEOUT="+deadline.String())
 	p.signal(syscall.SIGTERM)
-	if state, took := p.wait(patience); state.ExitCode() != exitUnsettled || took < deadline {
+	if state, took := p.wait(); state.ExitCode() != exitUnsettled || took < deadline {
 		t.Errorf("got %v after %v, want exit %d after %v", state, took, exitUnsettled, deadline)
 	}
 }
@@ -91,7 +91,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		return nil
 	})
 	p.signal(syscall.SIGTERM)
-	state, took := p.wait(patience)
+	state, took := p.wait()
 	if status, ok := state.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM || took > 5*time.Second {
 		t.Errorf("got %v after %v, want its end by the second signal at once", state, took)
 	}

@@ -85,7 +85,7 @@ func documented(t *testing.T) []family {
 
 func TestMetricsAreThoseOfTheTable(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil, func(r *elasticfake.Request) elasticfake.Fault {
+	s := newSite(t, nil, func(*elasticfake.Request) elasticfake.Fault {
 		return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
 			if d.ID == "bad" && bytes.Contains(d.Source, []byte("apache")) {
 				return &elasticfake.ItemError{Status: 400, Type: "mapper_parsing_exception", Reason: "no number"}

@@ -175,14 +175,14 @@ func (p *process) signal(s syscall.Signal) {
 }
 
 // wait waits until the daemon has ended and returns its state and how long it took.
-func (p *process) wait(limit time.Duration) (*os.ProcessState, time.Duration) {
+func (p *process) wait() (*os.ProcessState, time.Duration) {
 	p.t.Helper()
 	start := time.Now()
 	select {
 	case <-p.exited:
 		return p.cmd.ProcessState, time.Since(start)
-	case <-time.After(limit):
-		p.t.Fatalf("shipperd has not ended in %v", limit)
+	case <-time.After(patience):
+		p.t.Fatalf("shipperd has not ended in %v", patience)
 		return nil, 0
 	}
 }

@@ -54,7 +54,7 @@ func TestDaemonsPolicyIsWhatARecordedRunCalls(t *testing.T) {
 		p.awaitMetric(`shipperd_events_received_total{group="other"}`, "1")
 		s.stream.Split(s.stream.Shards()[0])
 		p.signal(syscall.SIGTERM)
-		if state, _ := p.wait(patience); state.ExitCode() != exitDone {
+		if state, _ := p.wait(); state.ExitCode() != exitDone {
 			t.Fatalf("got %v", state)
 		}
 	}

@@ -106,7 +106,7 @@ func TestThreat12PlantedSecretsAreNowhereToBeSeen(t *testing.T) {
 				outputs[strings.Join(args, " ")], _ = cmd.CombinedOutput() // some of them fail here
 			}
 			p.signal(syscall.SIGQUIT) // the runtime prints every goroutine's stack, as in a panic
-			p.wait(patience)
+			p.wait()
 			files(t, p.dir, outputs)
 			for where, text := range outputs {
 				if found := hits(text); len(found) > 0 {
