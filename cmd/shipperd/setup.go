@@ -223,7 +223,7 @@ func (s *setup) template(ctx context.Context, cluster *template.Cluster) error {
 	}
 	switch {
 	case !effect.Verified:
-		s.say("  the engine cannot say what a new index would get")
+		s.say("  what a new index would get cannot be asked here")
 	case effect.Ours:
 		s.say("  verified: a new index gets it")
 	default:

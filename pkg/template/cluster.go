@@ -99,6 +99,8 @@ func refused(err error, statuses ...int) bool {
 	return errors.As(err, &refusal) && slices.Contains(statuses, refusal.Status)
 }
 
+func denied(err error) bool { return refused(err, http.StatusUnauthorized, http.StatusForbidden) }
+
 // place returns where a template lies.
 func (c *Cluster) place(name string) string {
 	if c.legacy() {
@@ -194,7 +196,7 @@ func (c *Cluster) Put(ctx context.Context, t *Template) error {
 
 // Effect is what indices get, whatever lies under the template's name.
 type Effect struct {
-	Verified bool     // false: the engine cannot say what a new index would get
+	Verified bool     // false: what a new index would get cannot be asked
 	Ours     bool     // our template makes new indices
 	Winner   string   // the template that wins instead, if it is known
 	Earlier  []string // indices of recent days that another template made, or none: they keep their mapping
@@ -209,10 +211,11 @@ func (c *Cluster) Effect(ctx context.Context, config document.Config, now time.T
 	if err != nil {
 		return e, fmt.Errorf("simulate an index: %w", err)
 	}
-	if e.Earlier, err = c.earlier(ctx, config, now); err != nil {
+	e.Earlier, err = c.earlier(ctx, config, now)
+	if err != nil && !denied(err) {
 		return e, fmt.Errorf("read the mappings of recent indices: %w", err)
 	}
-	e.Flattened = e.Flattened && len(e.Earlier) == 0
+	e.Flattened = e.Flattened && err == nil && len(e.Earlier) == 0
 	return e, nil
 }
 
@@ -223,8 +226,8 @@ func (c *Cluster) simulate(ctx context.Context, index string) (Effect, error) {
 		} `json:"template"`
 	}
 	err := c.do(ctx, http.MethodPost, "/_index_template/_simulate_index/"+index, nil, &reply)
-	if refused(err, http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed) {
-		return Effect{Ours: true}, nil // before 7.9
+	if denied(err) || refused(err, http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed) {
+		return Effect{Ours: true}, nil // before 7.9, or a role that may put and not ask
 	}
 	if err != nil {
 		return Effect{}, err

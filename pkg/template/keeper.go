@@ -2,7 +2,6 @@ package template
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,7 +71,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 func (k *Keeper) try(ctx context.Context) Effect {
 	state, effect, err := k.ensure(ctx)
 	switch {
-	case refused(err, http.StatusUnauthorized, http.StatusForbidden):
+	case denied(err):
 		k.complain("the index template may not be read or put; let an administrator run shipperd setup", zap.Error(err))
 	case err != nil:
 		k.complain("the index template could not be looked at; trying again", zap.Error(err))

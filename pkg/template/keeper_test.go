@@ -176,6 +176,22 @@ func TestKeeperMayNotPut(t *testing.T) {
 	}
 }
 
+// A role may be allowed to put templates and little else.
+func TestKeeperThatMayNotAskTrustsWhatItPut(t *testing.T) {
+	c := &fakeCluster{version: "7.17.0", stored: map[string]object{}}
+	c.fault = func(r *http.Request) (int, error) {
+		if strings.Contains(r.URL.Path, "_simulate_index") || strings.HasSuffix(r.URL.Path, "/_mapping") {
+			return http.StatusForbidden, nil
+		}
+		return http.StatusOK, nil
+	}
+	k, _ := kept(t, c, true)
+	if k.Start(t.Context()) {
+		t.Error("got documents flattened into indices that could not be looked at")
+	}
+	wantInstalled(t, k, 1)
+}
+
 func TestKeeperChangesNothingThatIsThere(t *testing.T) {
 	for name, change := range map[string]func(t object){
 		"edited":      func(t object) { put(t, "keyword", "template", "mappings", "properties", "eventName", "type") },

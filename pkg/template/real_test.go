@@ -92,6 +92,27 @@ func TestRealTemplateIsTakenAndRecognised(t *testing.T) {
 	})
 }
 
+func TestRealTemplateOfEveryDialectIsTaken(t *testing.T) {
+	realClusters(t, func(t *testing.T, c *Cluster, config document.Config) {
+		config.Groups = []document.Group{
+			{Columns: "[when, level, took_ms]", IndexPrefix: config.IndexPrefix + "-shop"},
+			{Format: "vpcflow", FlowFields: []string{"version", "srcaddr", "tcp-flags", "future-field"}},
+		}
+		for _, dialect := range []document.Dialect{document.Standard, document.SolutionV4, document.Lambda} {
+			config.Dialect = dialect
+			p, err := c.Plan(t.Context(), config, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			installed(t, c, p)
+			planned(t, c, config, nil, Current)
+			if e := effect(t, c, config); !e.Ours {
+				t.Errorf("%s: got the effect %+v, want ours", dialect, e)
+			}
+		}
+	})
+}
+
 func TestRealTemplateOfAPersonIsSeen(t *testing.T) {
 	realClusters(t, func(t *testing.T, c *Cluster, config document.Config) {
 		p := planned(t, c, config, nil, Absent)
