@@ -95,7 +95,7 @@ func (f *Inflater) fill() (full bool, err error) {
 	for len(f.buf) < cap(f.buf) {
 		n, err := f.gzip.Read(f.buf[len(f.buf):cap(f.buf)])
 		f.buf = f.buf[:len(f.buf)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return false, nil
 		}
 		if err != nil {

@@ -52,4 +52,4 @@ func show(v reflect.Value) string {
 
 // userInfo is what stands before the host of a URL, also of one that cannot be
 // parsed or that lacks its scheme.
-var userInfo = regexp.MustCompile(`^(?:(\w+://)\S*@|[^\s/:@]+:\S*@)`) //nolint:gochecknoglobals // a constant
+var userInfo = regexp.MustCompile(`^(?:(\w+://)\S*@|[^\s/:@]+:\S*@)`)
