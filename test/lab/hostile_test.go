@@ -80,7 +80,7 @@ func TestDocumentThatDoesNotFitIsReducedAndFound(t *testing.T) {
 
 // Where a flattened field takes them, parameters become terms, which have a limit.
 func TestParametersOfAnySizeAreAccepted(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *engine) {
+	onEachEngine(t, func(_ *testing.T, e *engine) {
 		e.install()
 		var events []string
 		for size := 31_500; size < 33_000; size += 50 {
