@@ -132,6 +132,12 @@ func TestContainerRunsWithoutRightsOrShell(t *testing.T) {
 }
 
 func TestConfigurationsAreValid(t *testing.T) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "SHIPPERD_") {
+			t.Setenv(name, "") // restored at the end
+			os.Unsetenv(name)
+		}
+	}
 	if _, err := config.Load("compose/shipperd.yaml"); err != nil {
 		t.Errorf("compose: %v", err)
 	}

@@ -13,6 +13,17 @@ import (
 	"github.com/shipperd/shipperd/pkg/pipeline"
 )
 
+// TestMain takes away what the environment says to a shipperd, and the variables of
+// the tests with real servers, which no configuration knows.
+func TestMain(m *testing.M) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "SHIPPERD_") {
+			os.Unsetenv(name)
+		}
+	}
+	os.Exit(m.Run())
+}
+
 // command runs one command line in this process.
 func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
