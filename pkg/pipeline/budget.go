@@ -12,8 +12,9 @@ import (
 // gives back. Nobody waits for budget while holding some, so waiting always ends.
 //
 // Decode goes on whatever has been read, so that what waits to be decoded can never
-// keep it from giving back; but it waits while documents have their part. So what is
-// in flight takes at most the budget, that part, and one record for each worker.
+// keep it from giving back; but it waits while documents have their part, and what has
+// been read has no more than the rest. So what is in flight takes at most the budget
+// and one record for each worker.
 type Budget struct {
 	total int64
 
@@ -21,6 +22,7 @@ type Budget struct {
 	used      int64
 	documents int64         // of used
 	room      chan struct{} // closed when documents leave room; nil: nobody waits
+	full      time.Time     // since when somebody waits for room
 	waiting   []*claim      // first come, first served: a large claim is not starved
 	waited    time.Duration // in all, by claims that wait no more
 }
@@ -112,7 +114,7 @@ func (b *Budget) roomLater() <-chan struct{} {
 		return nil
 	}
 	if b.room == nil {
-		b.room = make(chan struct{})
+		b.room, b.full = make(chan struct{}), time.Now()
 	}
 	return b.room
 }
@@ -134,11 +136,15 @@ func (b *Budget) settled(bytes int64) {
 	if b.room != nil && b.documents < b.documentsPart() {
 		close(b.room)
 		b.room = nil
+		b.waited += time.Since(b.full)
 	}
 }
 
+// fitsLocked leaves documents their part, except from a claim that is larger than
+// the rest and comes alone.
 func (b *Budget) fitsLocked(bytes int64) bool {
-	return b.used+bytes <= b.total || b.used <= 0
+	reading := b.used - b.documents
+	return b.used <= 0 || b.used+bytes <= b.total && (reading+bytes <= b.total-b.documentsPart() || reading <= 0)
 }
 
 func (b *Budget) grantLocked() {
@@ -151,12 +157,16 @@ func (b *Budget) grantLocked() {
 	}
 }
 
-// Used returns the bytes in flight, and for how long claims have waited in all,
-// those that wait now included: an outage shows while it lasts.
+// Used returns the bytes in flight, and for how long claims, and decode for the
+// documents' part, have waited in all. What waits now is included: an outage shows
+// while it lasts.
 func (b *Budget) Used() (bytes int64, waited time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	waited = b.waited
+	if b.room != nil {
+		waited += time.Since(b.full)
+	}
 	for _, c := range b.waiting {
 		waited += time.Since(c.since)
 	}

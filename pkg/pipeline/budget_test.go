@@ -51,8 +51,8 @@ func TestBudgetGrantsAGiantWhenNothingElseIsInFlight(t *testing.T) {
 func TestReadingWaitsWhileTheBalanceIsNotAboveZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
-		mustReserve(t, b, 50)
-		b.Charge(70) // decode does not wait
+		mustReserve(t, b, 20)
+		b.Charge(100) // decode does not wait
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := b.Reserve(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
@@ -61,8 +61,8 @@ func TestReadingWaitsWhileTheBalanceIsNotAboveZero(t *testing.T) {
 		if _, waited := b.Used(); waited != time.Minute {
 			t.Errorf("got %s of waiting counted, want 1m", waited)
 		}
-		b.Release(70)
-		mustReserve(t, b, 50)
+		b.Release(100)
+		mustReserve(t, b, 20)
 	})
 }
 
@@ -88,21 +88,21 @@ func TestWaitingIsCountedWhileItLasts(t *testing.T) {
 func TestAbandonedClaimLetsTheNextOneIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
-		mustReserve(t, b, 60)
+		mustReserve(t, b, 25)
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan error)
 		go func() { gone <- b.Reserve(ctx, 90) }()
 		synctest.Wait()
 		granted := make(chan struct{})
-		go func() { mustReserve(t, b, 40); close(granted) }()
+		go func() { mustReserve(t, b, 15); close(granted) }()
 		synctest.Wait()
 		cancel()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v for an abandoned claim", err)
 		}
 		<-granted
-		if used, _ := b.Used(); used != 100 {
-			t.Errorf("got %d bytes in use, want 100", used)
+		if used, _ := b.Used(); used != 40 {
+			t.Errorf("got %d bytes in use, want 40", used)
 		}
 	})
 }
@@ -112,6 +112,22 @@ func mustReserve(t *testing.T, b *Budget, bytes int64) {
 	if err := b.Reserve(context.WithoutCancel(t.Context()), bytes); err != nil {
 		t.Errorf("reserve %d: %v", bytes, err)
 	}
+}
+
+func TestReadingLeavesDocumentsTheirPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(100)
+		mustReserve(t, b, 30)
+		b.decoded(30)
+		mustReserve(t, b, 40) // what has been read has 40
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := b.Reserve(ctx, 10); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v for 10 bytes more, with 40 read and 30 of documents", err)
+		}
+		b.Release(10)
+		mustReserve(t, b, 10)
+	})
 }
 
 // growingDecoder makes 1 MiB of documents of any record.
@@ -141,8 +157,12 @@ func TestDecodeWaitsWhileDocumentsHaveTheirPart(t *testing.T) {
 		g.source = emitter(200, "a", "b", "c")
 		time.AfterFunc(30*time.Second, func() {
 			// 40 MiB for documents, a record for each of two workers, and their events.
-			if used, _ := g.deps.Budget.Used(); used < 40<<20 || used > 43<<20 {
+			used, waited := g.deps.Budget.Used()
+			if used < 40<<20 || used > 43<<20 {
 				t.Errorf("got %d MiB in use while nothing can be written, want 40 to 43", used>>20)
+			}
+			if waited != 30*time.Second {
+				t.Errorf("got %s of waiting after 30s of it", waited)
 			}
 		})
 		if err := runFor(t, g.pipeline(), 2*time.Minute); err != nil {
