@@ -6,8 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,12 +45,12 @@ type account struct {
 }
 
 // newAccount returns an account with the lab's stream and another one.
-func newAccount(t *testing.T, url string) *account {
+func newAccount(t *testing.T, endpoint string) *account {
 	t.Helper()
-	a := &account{t: t, id: fmt.Sprintf("%012d", rand.Int64N(1e12)), url: url}
+	a := &account{t: t, id: fmt.Sprintf("%012d", rand.Int64N(1e12)), url: endpoint}
 	keys := credentials.NewStaticCredentialsProvider(a.id, "test", "")
-	a.logs = cloudwatchlogs.New(cloudwatchlogs.Options{Region: region, BaseEndpoint: &url, Credentials: keys})
-	a.data = kinesis.New(kinesis.Options{Region: region, BaseEndpoint: &url, Credentials: keys})
+	a.logs = cloudwatchlogs.New(cloudwatchlogs.Options{Region: region, BaseEndpoint: &endpoint, Credentials: keys})
+	a.data = kinesis.New(kinesis.Options{Region: region, BaseEndpoint: &endpoint, Credentials: keys})
 	a.createStream(stream)
 	a.createStream(other)
 	return a
@@ -150,6 +156,30 @@ func (a *account) filters(group string) (names []string) {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// behind returns the URL of a proxy that asks before it passes on a call of
+// FilterLogEvents, the nth from 1. What is not passed on gets no answer.
+func (a *account) behind(t *testing.T, passes func(n int) bool) string {
+	t.Helper()
+	target, err := url.Parse(a.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	calls := 0 // a backfill makes one at a time
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".FilterLogEvents") {
+			if calls++; !passes(calls) {
+				_, _ = io.Copy(io.Discard, r.Body) // the server notices the caller's end only after it
+				<-r.Context().Done()
+				return
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // found returns the ids that FilterLogEvents has of a group, by identity.
