@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -101,6 +102,7 @@ func (p *bodies) build(docs []doc, compress bool) *body {
 	b.bytes, b.raw, b.encoding = b.bytes[:0], 0, ""
 	b.refs.Store(1)
 	if !compress {
+		b.bytes = slices.Grow(b.bytes, sizeOf(docs)) // growing step by step copies all of it twice
 		for i := range docs {
 			b.bytes = docs[i].appendLines(b.bytes)
 		}

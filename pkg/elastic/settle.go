@@ -78,6 +78,8 @@ func (b *batch) unanswered(ctx context.Context, u unit, r *reply) error {
 	u.unknown++
 	wait := b.backoff(u.failures, r.retryAfter)
 	switch {
+	case u.last && r.status == 0: // no reply at all: as good as unreachable, and a restart sends it again
+		return b.again(u, wait, unreachable)
 	case u.unknown < unknownReplies:
 		return b.again(u, wait, unknown)
 	case len(u.docs) > 1:
