@@ -255,7 +255,7 @@ func (d *Decoder) events(r *record.Record) error {
 // step by step copies them all twice. A forged payload could claim any amount; what
 // is larger than usual grows step by step.
 const (
-	fewEvents = 8
+	fewEvents = 2
 	mostRoom  = 4 << 20 // 500 documents of CloudTrail take half of it
 )
 
