@@ -34,8 +34,8 @@ type Inflater struct {
 	buf  []byte
 }
 
-// NewInflater returns an Inflater that refuses what is larger than max bytes.
-func NewInflater(max int64) *Inflater { return &Inflater{max: max} }
+// NewInflater returns an Inflater that refuses what is larger than maxBytes.
+func NewInflater(maxBytes int64) *Inflater { return &Inflater{max: maxBytes} }
 
 // Inflate returns the text of a record: data inflated if it is gzip, of one or
 // several members, else data itself. The text is valid UTF-8. An error wraps

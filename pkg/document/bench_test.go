@@ -2,6 +2,7 @@ package document
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -32,7 +33,7 @@ func (g *gunzip) run(b *testing.B, data []byte) {
 			g.buffer = append(g.buffer, make([]byte, 1<<20)...)
 		}
 		read, err := g.reader.Read(g.buffer[n:])
-		if n += read; err == io.EOF {
+		if n += read; errors.Is(err, io.EOF) {
 			return
 		} else if err != nil {
 			b.Fatal(err)

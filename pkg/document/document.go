@@ -267,12 +267,8 @@ func roomFor(few, events int) int {
 
 // allowed says whether the payload's owner is one whose events are taken.
 func (d *Decoder) allowed() bool {
-	for _, account := range d.documents.config.Accounts {
-		if string(d.owner) == account {
-			return true
-		}
-	}
-	return len(d.documents.config.Accounts) == 0
+	accounts := d.documents.config.Accounts
+	return len(accounts) == 0 || slices.Contains(accounts, string(d.owner))
 }
 
 // event decides about one event and appends its document to r.

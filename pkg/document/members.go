@@ -45,7 +45,7 @@ type objects struct {
 
 // written is a member of an object that is being written: where it starts.
 type written struct {
-	print uint64
+	mark  uint64
 	start int
 }
 
@@ -81,13 +81,13 @@ func (o *objects) read(b []byte, i int) (end int) {
 			object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key, o.dropDollar) {
 			m.name, m.label = o.mend(object.Key, o.dropDollar)
 		}
-		print := fingerprint(m.name)
-		m.kind = o.table.kindOf(m.name, print)
+		mark := fingerprint(m.name)
+		m.kind = o.table.kindOf(m.name, mark)
 		end := o.readValue(&m, b, start)
 		object.Took(end)
 		if end >= 0 {
 			o.asRead = append(o.asRead, jsonraw.Member{Key: object.Key, Value: m.value})
-			o.push(&m, print)
+			o.push(&m, mark)
 		}
 	}
 	if object.End() == jsonraw.TooDeep {
@@ -118,14 +118,14 @@ func (o *objects) readValue(m *member, b []byte, start int) (end int) {
 }
 
 // push adds m, in the place of a member of the same name if there is one.
-func (o *objects) push(m *member, print uint64) {
+func (o *objects) push(m *member, mark uint64) {
 	for j, p := range o.prints {
-		if p == print && bytes.Equal(o.members[j].name, m.name) {
+		if p == mark && bytes.Equal(o.members[j].name, m.name) {
 			o.members[j] = *m
 			return
 		}
 	}
-	o.members, o.prints = append(o.members, *m), append(o.prints, print)
+	o.members, o.prints = append(o.members, *m), append(o.prints, mark)
 }
 
 // plain says whether a name without escapes can stay as it is.
@@ -241,12 +241,12 @@ func (o *objects) appendObject(dst, b []byte, i, depth int) (_ []byte, end int) 
 
 // begin notes the member whose name was written at start, and cuts out the one
 // of the same name before it, if there is one among those that are open from first on.
-func (o *objects) begin(dst []byte, start, first int, print uint64) []byte {
+func (o *objects) begin(dst []byte, start, first int, mark uint64) []byte {
 	if o.tooComplex {
 		return dst
 	}
 	for j := first; j < len(o.open); j++ {
-		if o.open[j].print != print || !bytes.HasPrefix(dst[o.open[j].start:], dst[start:]) {
+		if o.open[j].mark != mark || !bytes.HasPrefix(dst[o.open[j].start:], dst[start:]) {
 			continue
 		}
 		from, to := o.open[j].start, start
@@ -261,7 +261,7 @@ func (o *objects) begin(dst []byte, start, first int, print uint64) []byte {
 		}
 		break
 	}
-	o.open = append(o.open, written{print, start})
+	o.open = append(o.open, written{mark, start})
 	return dst
 }
 

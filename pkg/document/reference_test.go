@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"maps"
 	"math"
 	"math/big"
 	"net/netip"
@@ -290,20 +289,4 @@ func marshal(v any) string {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(v)
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// keys counts the keys in v, and depth how deep objects and arrays nest.
-func keys(v any) (n int) {
-	switch v := v.(type) {
-	case map[string]any:
-		n = len(v)
-		for e := range maps.Values(v) {
-			n += keys(e)
-		}
-	case []any:
-		for _, e := range v {
-			n += keys(e)
-		}
-	}
-	return n
 }

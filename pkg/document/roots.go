@@ -120,9 +120,9 @@ type kindIndex struct {
 }
 
 type kindSlot struct {
-	name  string // empty: nothing here
-	print uint64
-	kind  Kind
+	name string // empty: nothing here
+	mark uint64
+	kind Kind
 }
 
 // Five times as many slots as names, so that nearly every look-up ends at the first.
@@ -134,23 +134,23 @@ const (
 func newKindIndex(table rootTable) *kindIndex {
 	x := &kindIndex{underscore: table["_"]}
 	for name, kind := range table {
-		print := fingerprint([]byte(name))
-		i := slotOf(print)
+		mark := fingerprint([]byte(name))
+		i := slotOf(mark)
 		for x.slots[i].name != "" {
 			i = (i + 1) % kindSlots
 		}
-		x.slots[i] = kindSlot{name, print, kind}
+		x.slots[i] = kindSlot{name, mark, kind}
 	}
 	return x
 }
 
 // slotOf spreads fingerprints by the golden ratio.
-func slotOf(print uint64) uint64 { return print * 0x9e3779b97f4a7c15 >> (64 - kindSlotBits) }
+func slotOf(mark uint64) uint64 { return mark * 0x9e3779b97f4a7c15 >> (64 - kindSlotBits) }
 
 // kindOf returns the kind of a root field, whose name has the given fingerprint.
-func (x *kindIndex) kindOf(name []byte, print uint64) Kind {
-	for i := slotOf(print); x.slots[i].name != ""; i = (i + 1) % kindSlots {
-		if x.slots[i].print == print && x.slots[i].name == string(name) {
+func (x *kindIndex) kindOf(name []byte, mark uint64) Kind {
+	for i := slotOf(mark); x.slots[i].name != ""; i = (i + 1) % kindSlots {
+		if x.slots[i].mark == mark && x.slots[i].name == string(name) {
 			return x.slots[i].kind
 		}
 	}

@@ -61,13 +61,13 @@ func (o *objects) objectAsIs(b []byte, i, depth int) (end int) {
 		if o.keys++; o.keys > maxKeys || len(name) > maxName || !o.plain(name, false) {
 			return -1
 		}
-		print := fingerprint(name)
+		mark := fingerprint(name)
 		for _, other := range o.open[first:] {
-			if other.print == print {
+			if other.mark == mark {
 				return -1
 			}
 		}
-		o.open = append(o.open, written{print: print})
+		o.open = append(o.open, written{mark: mark})
 		i = o.valueAsIs(b, end+1, depth)
 		if i < 0 || i == len(b) || b[i] != ',' {
 			break

@@ -38,7 +38,7 @@ func (o *Object) Next() bool {
 
 // ReadValue reads the value after NextKey, or returns false for a bad one.
 func (o *Object) ReadValue(start int) bool {
-	end := Invalid
+	var end int
 	o.ValueEscapes = Plain
 	if start < len(o.b) && o.b[start] == '"' {
 		end, o.ValueEscapes = String(o.b, start)

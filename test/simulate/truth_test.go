@@ -181,8 +181,9 @@ func (s *shard) reach(p checkpoint.Position) (records int, err error) {
 			return 0, fmt.Errorf("the shard is open")
 		}
 		return len(s.records), nil
+	default: // nothing has settled
+		return 0, nil
 	}
-	return 0, nil
 }
 
 // checkCheckpoint looks at the checkpoint file that was just written: it covers

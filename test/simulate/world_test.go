@@ -68,9 +68,9 @@ type life struct {
 	disk   *disktest.FS
 	after  *disktest.FS // what the next life finds; set by a kill
 	ending ending
-	count  int  // how often it came to the point of its ending
-	last   bool // it lives until everything has settled
-	ctx    context.Context
+	count  int             // how often it came to the point of its ending
+	last   bool            // it lives until everything has settled
+	ctx    context.Context //nolint:containedctx // a life is what ends with it
 	stop   context.CancelFunc
 	dead   chan struct{} // closed by a kill: no call has an effect from then on
 
@@ -189,7 +189,7 @@ func (w *world) run() {
 	for n := 0; ; n++ {
 		r := w.draw("life", n)
 		l := &life{number: n, disk: fsys, ending: newEnding(r), dead: make(chan struct{})}
-		l.ctx, l.stop = context.WithCancel(ctx)
+		l.ctx, l.stop = context.WithCancel(ctx) //nolint:fatcontext // of the world's, for each life anew
 		l.positions = w.positionsOn(fsys)
 		if l.last = n+1 >= w.plan.lives || w.calm(); l.last {
 			l.ending = ending{term: true, after: patience + w.plan.calm - w.elapsed()}
