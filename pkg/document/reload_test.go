@@ -1,6 +1,7 @@
 package document
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/shipperd/shipperd/pkg/record"
@@ -40,5 +41,30 @@ func TestDropRulesChangeWhileWorkersDecode(t *testing.T) {
 	}
 	if got := documents.config.Groups[0].Match; got != "g" {
 		t.Errorf("got the route %q, want it as it was", got)
+	}
+}
+
+func TestFlowFieldsAreRootFieldsInTheirOwnOrder(t *testing.T) {
+	config := DefaultConfig()
+	config.Groups = []Group{{Name: "flow", Match: "flow", Format: "vpcflow", FlowFields: []string{"srcaddr", "dstport", "vpc-id"}}}
+	documents, err := New(config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := documents.Explain(Line{Text: []byte("203.0.113.9 443 vpc-1"), Group: "flow"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		SrcAddr string `json:"srcaddr"`
+		DstPort int    `json:"dstport"`
+		VPC     string `json:"vpc_id"`
+		Version any    `json:"version"`
+	}
+	if err := json.Unmarshal(x.Document, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.SrcAddr != "203.0.113.9" || got.DstPort != 443 || got.VPC != "vpc-1" || got.Version != nil {
+		t.Errorf("got %+v from %s, want the three fields that were configured", got, x.Document)
 	}
 }

@@ -52,7 +52,11 @@ func (d *Decoder) newReader(entry format.Entry, flowFields []string) (*reader, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := newColumns(entry.Columns, d.documents.kinds)
+	columns := entry.Columns
+	if len(flowFields) > 0 {
+		columns = format.FlowColumns(flowFields)
+	}
+	c, err := newColumns(columns, d.documents.kinds)
 	if err != nil {
 		return nil, err
 	}
