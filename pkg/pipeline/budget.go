@@ -124,6 +124,7 @@ func (b *Budget) decoded(bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.documents += bytes
+	b.grantLocked() // what has been read has become less
 }
 
 // settled gives documents' bytes back.

@@ -85,6 +85,23 @@ func TestWaitingIsCountedWhileItLasts(t *testing.T) {
 	})
 }
 
+func TestDecodingMakesRoomForReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(80) // 30 for what has been read
+		mustReserve(t, b, 30)
+		granted := make(chan struct{})
+		go func() { mustReserve(t, b, 30); close(granted) }()
+		synctest.Wait()
+		select {
+		case <-granted:
+			t.Fatal("got 60 of 80 bytes for what has been read, want 30 at most")
+		default:
+		}
+		b.decoded(30)
+		<-granted // or a deadlock: nothing has to settle first
+	})
+}
+
 func TestAbandonedClaimLetsTheNextOneIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
