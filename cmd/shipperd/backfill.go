@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,9 +110,8 @@ func (o *backfillOptions) job() (backfill.Job, error) {
 
 // runBackfill runs the jobs, or without any those that were stopped.
 func runBackfill(ctx context.Context, c config.Config, o backfillOptions, jobs []backfill.Job, stdout, stderr io.Writer) (err error) {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop)
 	b, err := openBackfill(ctx, c, o, stderr)
 	if err != nil {
 		return err

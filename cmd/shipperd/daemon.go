@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -68,10 +66,9 @@ func newDaemon(loaded *config.Loaded, stderr io.Writer) *daemon {
 // runUntilSignal runs until SIGTERM or SIGINT, and drains. The parts' own errors
 // end it; what a peer does never does. reload gives the configuration anew.
 func (d *daemon) runUntilSignal(ctx context.Context, reload func() (*config.Loaded, error)) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal then ends the process at once
-	defer d.log.Sync()           //nolint:errcheck // a terminal refuses it, and there is nobody left to tell
+	defer d.log.Sync() //nolint:errcheck // a terminal refuses it, and there is nobody left to tell
 	b := build()
 	d.log.Info("starting", zap.String("version", b.version), zap.String("commit", b.commit))
 

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,7 +107,7 @@ form (they have shipperd.rejected), from their messages; no dead letter is touch
 // runReduced repairs the reduced documents of the indices that match; empty means
 // all that the configuration names.
 func runReduced(ctx context.Context, c config.Config, index string, stdout, stderr io.Writer) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	documents, err := openDocuments(c)
 	if err != nil {
@@ -132,7 +130,7 @@ func runReduced(ctx context.Context, c config.Config, index string, stdout, stde
 }
 
 func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, suffix string, stdout, stderr io.Writer) (err error) {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	log, _ := logging.New(c.Log, stderr)
 	archive, err := deadletter.OpenArchive(ctx, disk.OS{}, c.DeadLetters, log)
