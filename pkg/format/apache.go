@@ -62,12 +62,15 @@ func parseAccess(text []byte, f *Fields) Result {
 // \". Without proof the first that looks like a date is taken, and nothing follows.
 func cutDate(text []byte) (head []byte, date int64, rest []byte, ok bool) {
 	for from := 0; ; {
-		open := bytes.Index(text[from:], []byte(" ["))
+		open := bytes.IndexByte(text[from:], '[') // a line has fewer of them than blanks
 		if open < 0 {
 			return head, date, nil, ok
 		}
-		start := from + open + len(" [")
+		start := from + open + len("[")
 		from = start
+		if start < len(" [") || text[start-len(" [")] != ' ' {
+			continue
+		}
 		// A date has 20 bytes, and 6 more with a zone.
 		end := bytes.IndexByte(text[start:min(len(text), start+27)], ']')
 		if end < 0 {
