@@ -45,11 +45,13 @@ func (t *tokens) next() ([]byte, bool) {
 		}
 		t.unclosed[n] = true
 	}
-	start := t.pos
-	for t.pos < len(t.text) && !isBlank(t.text[t.pos]) {
-		t.pos++
+	word := t.text[t.pos:]
+	end := 0
+	for end < len(word) && !isBlank(word[end]) {
+		end++
 	}
-	return t.text[start:t.pos], true
+	t.pos += end
+	return word[:end], true
 }
 
 // field returns the next token, or all that is left for the last field.
