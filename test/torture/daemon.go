@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ type daemon struct {
 
 	cmd    *exec.Cmd
 	exited chan error
+	rss    atomic.Int64 // the most memory that the process had, in bytes
 }
 
 func newDaemon(binary, dir, kinesisURL, searchURL string, settings ...string) (*daemon, error) {
@@ -70,8 +72,30 @@ func (d *daemon) start(ctx context.Context, more ...string) error {
 		return fmt.Errorf("start shipperd: %w", err)
 	}
 	d.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd, exited chan<- error) { exited <- cmd.Wait() }(d.cmd, d.exited)
+	d.rss.Store(0)
+	watching, stop := context.WithCancel(ctx)
+	go d.watchMemory(watching, d.cmd.Process.Pid)
+	go func(cmd *exec.Cmd, exited chan<- error) {
+		defer stop()
+		exited <- cmd.Wait()
+	}(d.cmd, d.exited)
 	return nil
+}
+
+// watchMemory reads the high-water mark of a process until it ends. That of its
+// resource usage has the harness's own memory in it, from before exec.
+func (d *daemon) watchMemory(ctx context.Context, pid int) {
+	for pause(ctx, 50*time.Millisecond) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return // it has ended
+		}
+		_, rest, _ := strings.Cut(string(status), "VmHWM:")
+		var kib int64
+		if _, err := fmt.Sscan(rest, &kib); err == nil && strings.Contains(string(status), "Name:\tshipperd") {
+			d.rss.Store(max(d.rss.Load(), kib<<10))
+		}
+	}
 }
 
 // end is how a process has ended.
@@ -91,12 +115,9 @@ func (d *daemon) wait(limit time.Duration) (end, bool) {
 		return end{}, false
 	}
 	state := d.cmd.ProcessState
-	e := end{code: state.ExitCode()}
+	e := end{code: state.ExitCode(), rss: d.rss.Load()}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok {
 		e.killed = status.Signaled() && status.Signal() == syscall.SIGKILL
-	}
-	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-		e.rss = usage.Maxrss << 10 // Linux has KiB
 	}
 	return e, true
 }

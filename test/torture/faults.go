@@ -113,15 +113,18 @@ func (s *site) deliver(ctx context.Context, load func(*site) error, f *fault) (e
 	var missing []string
 	shown := f == nil
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && pause(ctx, 200*time.Millisecond); {
-		if m, err := s.daemon.scrape(ctx); err == nil && f != nil {
-			shown = shown || m.sum(f.metric, f.label) > f.above
-		} else if errors.Is(err, errUnbalanced) {
+		m, err := s.daemon.scrape(ctx)
+		switch {
+		case errors.Is(err, errUnbalanced):
 			return err
+		case err != nil:
+			continue // it is not up yet
 		}
+		shown = shown || m.sum(f.metric, f.label) > f.above
 		if missing, err = s.missing(s.known()); err != nil {
 			return err
 		}
-		if len(missing) == 0 && shown {
+		if len(missing) == 0 && shown && m.sum("shipperd_events_in_flight", "") == 0 {
 			return nil
 		}
 	}

@@ -99,7 +99,7 @@ func kinesisFaults() []fault {
 		},
 		{
 			name: "kinesis: no next iterator of an open shard", inject: calls(get, 2, spoils(func(out *sdk.GetRecordsOutput) { out.NextShardIterator = nil })),
-			metric: kinesisRequests, label: `code="malformed"`,
+			metric: kinesisRequests, label: `op="GetShardIterator"`, above: shards,
 		},
 		{
 			name: "kinesis: record without sequence number", inject: calls(get, 1, spoils(func(out *sdk.GetRecordsOutput) {
