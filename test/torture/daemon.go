@@ -29,12 +29,12 @@ type daemon struct {
 	env    []string
 
 	cmd    *exec.Cmd
-	exited chan error
-	rss    atomic.Int64 // the most memory that the process had, in bytes
+	exited chan struct{} // closed when the process has ended
+	rss    atomic.Int64  // the most memory that the process had, in bytes
 }
 
-func newDaemon(binary, dir, kinesisURL, searchURL string, settings ...string) (*daemon, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func newDaemon(ctx context.Context, binary, dir, kinesisURL, searchURL string, settings ...string) (*daemon, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +71,14 @@ func (d *daemon) start(ctx context.Context, more ...string) error {
 	if err := d.cmd.Start(); err != nil {
 		return fmt.Errorf("start shipperd: %w", err)
 	}
-	d.exited = make(chan error, 1)
+	d.exited = make(chan struct{})
 	d.rss.Store(0)
 	watching, stop := context.WithCancel(ctx)
 	go d.watchMemory(watching, d.cmd.Process.Pid)
-	go func(cmd *exec.Cmd, exited chan<- error) {
+	go func(cmd *exec.Cmd, exited chan<- struct{}) {
 		defer stop()
-		exited <- cmd.Wait()
+		_ = cmd.Wait() // how it has ended is in its state
+		close(exited)
 	}(d.cmd, d.exited)
 	return nil
 }

@@ -45,7 +45,8 @@ func payloadFaults() []fault {
 // keepComing puts usual records on the stream until the site is closed: only other
 // documents of an index show that one is at fault.
 func (s *site) keepComing() {
-	for number := 100; s.later(func() error { return s.putEvents(number, s.stream.Shards()[1], "good", 6, "") }); number++ {
+	for number, open := 100, true; open; number++ {
+		open = s.later(func() error { return s.putEvents(number, s.stream.Shards()[1], "good", 6, "") })
 	}
 }
 

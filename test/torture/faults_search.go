@@ -40,10 +40,10 @@ func searchFaults() []fault {
 	status := func(name string, code int, kind, shows string) fault {
 		return fault{name: name, inject: bulks(2, elasticfake.Fault{Status: code, Type: kind, Reason: "no"}), metric: retries, label: `reason="` + shows + `"`}
 	}
-	damage := func(name string, d elasticfake.Damage, shows string) fault {
+	damage := func(name string, d elasticfake.Damage) fault {
 		return fault{
 			name: name, inject: bulks(2, elasticfake.Fault{Damage: d}), settings: []string{"SHIPPERD_ELASTICSEARCH_TIMEOUT=1s"},
-			metric: retries, label: `reason="` + shows + `"`,
+			metric: retries, label: `reason="unknown"`,
 		}
 	}
 	item := func(name string, code int, kind, shows string) fault {
@@ -76,17 +76,17 @@ func searchFaults() []fault {
 		status("search: redirect", 301, "", "paused"),
 		status("search: cluster is read-only", 403, "cluster_block_exception", "blocked"),
 		{name: "search: connection reset", inject: bulks(2, elasticfake.Fault{Reset: true}), metric: retries, label: `reason="unknown"`},
-		damage("search: applied, reply lost", elasticfake.Lost, "unknown"),
-		damage("search: applied, reply torn", elasticfake.Torn, "unknown"),
-		damage("search: applied, reply truncated", elasticfake.Truncated, "unknown"),
-		damage("search: applied, an item missing", elasticfake.Fewer, "unknown"),
-		damage("search: applied, an item too many", elasticfake.More, "unknown"),
-		damage("search: applied, HTML with 200", elasticfake.NotJSON, "unknown"),
-		damage("search: applied, empty reply", elasticfake.Empty, "unknown"),
-		damage("search: applied, reply without items", elasticfake.Itemless, "unknown"),
-		damage("search: applied, reply of 100 MB", elasticfake.Huge, "unknown"),
-		damage("search: applied, reply a byte a second", elasticfake.Slow, "unknown"),
-		damage("search: applied, reply never comes", elasticfake.Hung, "unknown"),
+		damage("search: applied, reply lost", elasticfake.Lost),
+		damage("search: applied, reply torn", elasticfake.Torn),
+		damage("search: applied, reply truncated", elasticfake.Truncated),
+		damage("search: applied, an item missing", elasticfake.Fewer),
+		damage("search: applied, an item too many", elasticfake.More),
+		damage("search: applied, HTML with 200", elasticfake.NotJSON),
+		damage("search: applied, empty reply", elasticfake.Empty),
+		damage("search: applied, reply without items", elasticfake.Itemless),
+		damage("search: applied, reply of 100 MB", elasticfake.Huge),
+		damage("search: applied, reply a byte a second", elasticfake.Slow),
+		damage("search: applied, reply never comes", elasticfake.Hung),
 		early("search: 429 before the body was read", 429),
 		early("search: 503 before the body was read", 503),
 		item("search: items 429", 429, "es_rejected_execution_exception", "busy"),

@@ -25,7 +25,7 @@ func TestMemoryIsBoundedWhileTheIndexIsDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close() //nolint:errcheck // what was tested is over
+	defer s.close()
 	var down atomic.Bool
 	down.Store(true)
 	s.search.Script = func(*elasticfake.Request) elasticfake.Fault {
@@ -91,7 +91,7 @@ func TestBombsAreBoundedAndTheirTextIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close() //nolint:errcheck // what was tested is over
+	defer s.close()
 	var keys strings.Builder
 	for i := range 100_000 {
 		keys.WriteString(`"k` + itoa(i) + `":1,`)

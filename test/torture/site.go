@@ -71,7 +71,7 @@ func newSite(ctx context.Context, binary, dir string, seed uint64, settings ...s
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	s.daemon, err = newDaemon(binary, dir, kinesisURL, searchURL, settings...)
+	s.daemon, err = newDaemon(ctx, binary, dir, kinesisURL, searchURL, settings...)
 	return s, err
 }
 
