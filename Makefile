@@ -72,3 +72,7 @@ fuzz: ## every fuzz target for FUZZTIME
 .PHONY: bench
 bench: ## every benchmark, six times, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
+
+.PHONY: bench-daemon
+bench-daemon: ## the whole daemon between two peers in one process, as JSON; Linux, five minutes
+	$(GO) run ./test/bench
