@@ -15,7 +15,7 @@ import (
 type fault struct {
 	name     string
 	settings []string            // of the daemon
-	inject   func(s *site)       // before the daemon starts
+	inject   func(s *site)       // before the first daemon starts
 	load     func(s *site) error // what is put on the stream; nil: some usual records
 	then     func(s *site) error // between a first daemon, that delivers all, and a second one
 	// metric and label name the series that must come above a value, which without the
@@ -67,14 +67,14 @@ func (f *fault) run(ctx context.Context, binary string) (err error) {
 		}
 		err = os.RemoveAll(dir)
 	}()
+	if f.inject != nil {
+		f.inject(s)
+	}
 	if f.then != nil {
 		if err := s.deliver(ctx, f.usual, nil); err != nil {
 			return fmt.Errorf("before the fault: %w", err)
 		}
 		return s.deliver(ctx, f.then, f)
-	}
-	if f.inject != nil {
-		f.inject(s)
 	}
 	load := f.load
 	if load == nil {

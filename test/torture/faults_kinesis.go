@@ -144,16 +144,16 @@ func kinesisHistories() []fault {
 	return []fault{
 		{
 			name: "kinesis: the stored position was trimmed",
-			then: func(s *site) error {
+			inject: func(s *site) {
 				s.service.Hook = func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
-					if call.Op == iterator && call.Number == 2 { // of each shard; the first was the first daemon's
+					if call.Op == iterator && call.Number == 2 { // of each shard; the first is the first daemon's
 						s.stream.SetRetention(0)
 						defer s.stream.SetRetention(24 * time.Hour)
 					}
 					return next()
 				}
-				return nil
 			},
+			then:   func(*site) error { return nil },
 			metric: "shipperd_kinesis_gaps_total",
 		},
 		{
