@@ -16,7 +16,7 @@ type Config struct {
 	Timeout      time.Duration `yaml:"timeout"`       // of one request, reply included
 	Gzip         string        `yaml:"gzip"`          // auto, on, off; auto is on for https
 	MaxRequests  int           `yaml:"max_requests"`  // ceiling of the requests in flight
-	BlockedAfter time.Duration `yaml:"blocked_after"` // until a blocked index's events are dead letters
+	BlockedAfter time.Duration `yaml:"blocked_after"` // until a blocked index's events, and those that are refused in every form, are dead letters
 	Template     string        `yaml:"template"`      // ensure, check, off
 	Auth         AuthConfig    `yaml:"auth"`
 	TLS          TLSConfig     `yaml:"tls"`

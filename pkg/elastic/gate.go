@@ -3,6 +3,7 @@ package elastic
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -58,6 +59,9 @@ func (r pauseReason) advice() string {
 // gate holds documents back while an index, or the whole cluster, cannot take
 // them, and lets one probe through at a time. The zero value is open.
 type gate struct {
+	accepted atomic.Int64 // Unix nanoseconds: when the last document was taken
+	refused  atomic.Int64 // when one was last refused in every form that had not been before
+
 	mu       sync.Mutex
 	reason   pauseReason // empty while it is open
 	since    time.Time
@@ -143,6 +147,10 @@ func (g *gate) closed() (pauseReason, time.Time, fault) {
 	return g.reason, g.since, g.fault
 }
 
+func (g *gate) acceptedSince(t time.Time) bool { return g.accepted.Load() > t.UnixNano() }
+
+func (g *gate) refusedSince(t time.Time) bool { return g.refused.Load() > t.UnixNano() }
+
 // pauseReasonOf names the reason of a blocked or paused answer.
 func pauseReasonOf(c class, status int) pauseReason {
 	switch {
@@ -191,14 +199,12 @@ func (s *Sink) resume(g *gate, what zap.Field) {
 
 // accepts notes that x takes documents.
 func (s *Sink) accepts(x *index, now time.Time) {
-	x.acceptedAt.Store(now.UnixNano())
-	s.acceptedAt.Store(now.UnixNano())
+	x.gate.accepted.Store(now.UnixNano())
+	s.gate.accepted.Store(now.UnixNano())
 	if s.paused.Load() > 0 {
 		s.resume(&x.gate, zap.String("index", x.name))
 	}
 }
-
-func (s *Sink) acceptedSince(t time.Time) bool { return s.acceptedAt.Load() > t.UnixNano() }
 
 // givenUp says whether x has been blocked for too long while others were not.
 func (s *Sink) givenUp(x *index, now time.Time) bool {

@@ -3,7 +3,6 @@ package elastic
 import (
 	"encoding/json"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,13 +16,10 @@ const recently = time.Minute
 
 // index is what is known of one destination.
 type index struct {
-	name       string
-	action     []byte // {"create":{"_index":"NAME","_id":" : the action line up to the id
-	gate       gate
-	acceptedAt atomic.Int64 // Unix nanoseconds
+	name   string
+	action []byte // {"create":{"_index":"NAME","_id":" : the action line up to the id
+	gate   gate
 }
-
-func (x *index) acceptedSince(t time.Time) bool { return x.acceptedAt.Load() > t.UnixNano() }
 
 // indices knows all destinations of late.
 type indices struct {
@@ -49,7 +45,7 @@ func (m *indices) find(name string) *index {
 
 func (m *indices) forgetLocked(before time.Time) {
 	for name, x := range m.byName {
-		if reason, _, _ := x.gate.closed(); reason == "" && !x.acceptedSince(before) {
+		if reason, _, _ := x.gate.closed(); reason == "" && !x.gate.acceptedSince(before) {
 			delete(m.byName, name)
 		}
 	}
@@ -60,7 +56,7 @@ func (m *indices) othersAccepted(x *index, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, other := range m.byName {
-		if other != x && other.acceptedSince(now.Add(-recently)) {
+		if other != x && other.gate.acceptedSince(now.Add(-recently)) {
 			return true
 		}
 	}

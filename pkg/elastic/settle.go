@@ -108,9 +108,7 @@ func (b *batch) bisect(ctx context.Context, u unit, e *endpoint, f fault) error 
 		return nil
 	}
 	var s sorted
-	if b.refuse(&u.docs[0], f, b.sink.acceptedSince, &s) {
-		b.sink.pause(&b.sink.gate, zap.Stringer("endpoint", e), pauseRefused, f)
-	}
+	b.refuse(&u.docs[0], f, &b.sink.gate, zap.Stringer("endpoint", e), &s)
 	return b.follow(ctx, u, &s, rejected, 0)
 }
 
@@ -197,9 +195,7 @@ func (b *batch) settleFault(d *doc, c class, f fault, s *sorted) {
 	x := d.index
 	switch c {
 	case rejected:
-		if b.refuse(d, f, x.acceptedSince, s) {
-			b.sink.pause(&x.gate, zap.String("index", x.name), pauseRefused, f)
-		}
+		b.refuse(d, f, &x.gate, zap.String("index", x.name), s)
 	case failing:
 		b.stubborn(d, f, s)
 	case blocked, paused:
@@ -211,29 +207,36 @@ func (b *batch) settleFault(d *doc, c class, f fault, s *sorted) {
 }
 
 // refuse moves a document that was refused on to its next form. Bare and refused
-// as well, it is no document's fault: it is held and starts over. But when others
-// were accepted since that happened to it, it is its own fault all the same. It
-// returns whether d is held.
-func (b *batch) refuse(d *doc, f fault, othersSince func(time.Time) bool, s *sorted) bool {
+// as well, it is no document's fault: the gate closes, and the document starts over
+// behind it. Refused there in every form again, it is its own fault all the same
+// when others were accepted since; or when no other has come for blocked_after,
+// because then nothing else can ever show whose fault it is.
+func (b *batch) refuse(d *doc, f fault, g *gate, what zap.Field, s *sorted) {
 	d.blame(f)
-	refusedAt := d.fault.refusedAt
-	switch {
-	case d.form < bare:
+	if d.form < bare {
 		d.form++
 		s.forms = append(s.forms, *d)
-		return false
-	case !refusedAt.IsZero() && othersSince(refusedAt):
-		s.bury(d, record.ReasonRejected)
-		return false
+		return
+	}
+	now, refusedAt := time.Now(), d.fault.refusedAt
+	switch {
 	case refusedAt.IsZero():
-		refusedAt = time.Now()
+		refusedAt = now
+		g.refused.Store(now.UnixNano())
+	case g.acceptedSince(refusedAt):
+		s.bury(d, record.ReasonRejected)
+		return
+	case !g.refusedSince(now.Add(-b.sink.config.BlockedAfter)):
+		s.bury(d, record.ReasonRejected)
+		b.sink.resume(g, what) // it holds back none but these
+		return
 	}
 	if !d.fault.lettered { // else it stays cut
 		d.fault, d.form = &fault{}, whole
 	}
 	d.fault.refusedAt = refusedAt
 	s.held = append(s.held, *d)
-	return true
+	b.sink.pause(g, what, pauseRefused, f)
 }
 
 // stubborn waits with a document that the server fails at. When that lasts, though
@@ -247,7 +250,7 @@ func (b *batch) stubborn(d *doc, f fault, s *sorted) {
 		d.fault.since = now
 	}
 	switch {
-	case now.Sub(d.fault.since) < failingLong || !d.index.acceptedSince(now.Add(-recently)):
+	case now.Sub(d.fault.since) < failingLong || !d.index.gate.acceptedSince(now.Add(-recently)):
 		s.again = append(s.again, *d)
 	case d.form < bare:
 		d.blame(f)

@@ -67,26 +67,25 @@ type Deps struct {
 
 // Sink is a pipeline.Sink. It has no goroutines of its own.
 type Sink struct {
-	config     Config
-	letters    DeadLetters
-	progress   *progress.Monitor
-	draining   <-chan struct{}
-	log        *zap.Logger
-	metrics    *metrics
-	seed       uint64
-	started    time.Time
-	endpoints  *endpoints
-	window     *window
-	limit      *limit
-	indices    *indices
-	gate       gate         // of the whole cluster
-	paused     atomic.Int32 // gates of indices that are closed
-	acceptedAt atomic.Int64 // Unix nanoseconds; of any index
-	condition  condition
-	lookups    lookups
-	bodies     bodies
-	replies    sync.Pool // of *reply
-	docs       sync.Pool // of *[]doc
+	config    Config
+	letters   DeadLetters
+	progress  *progress.Monitor
+	draining  <-chan struct{}
+	log       *zap.Logger
+	metrics   *metrics
+	seed      uint64
+	started   time.Time
+	endpoints *endpoints
+	window    *window
+	limit     *limit
+	indices   *indices
+	gate      gate         // of the whole cluster
+	paused    atomic.Int32 // gates of indices that are closed
+	condition condition
+	lookups   lookups
+	bodies    bodies
+	replies   sync.Pool // of *reply
+	docs      sync.Pool // of *[]doc
 }
 
 // New returns a Sink. It does not ask the cluster anything; ctx bounds the loading

@@ -208,8 +208,8 @@ func TestRefusedWithFieldsTheSixAloneAreSent(t *testing.T) {
 	})
 }
 
-// What is refused in every form is the index's fault: nothing is a dead letter, and
-// after the repair the documents arrive whole.
+// What is refused in every form, and what comes after it too, is the index's fault:
+// nothing is a dead letter, and after the repair the documents arrive whole.
 func TestRefusedInEveryFormPausesTheIndex(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -223,16 +223,25 @@ func TestRefusedInEveryFormPausesTheIndex(t *testing.T) {
 		}}
 		w := newWorld(t, server, nil)
 		r, other := makeRecord("a", today, 50), makeRecord("b", "cwl-2026.11.21", 50)
-		go func() {
-			<-time.After(time.Minute)
-			want(t, "other index", len(server.Documents("cwl-2026.11.21")), 50)
-			want(t, "sink_paused", w.metric("sink_paused", "refused"), 1)
-			if name, age, stuck := w.monitor.Stuck(time.Second); stuck {
-				t.Errorf("%s looks stuck for %v while its index is paused", name, age)
-			}
-		}()
-		w.write(r, other)
-		want(t, "outcomes", outcomes(r), map[string]int{"indexed": 50})
+		records := []*record.Record{r, other}
+		var batches sync.WaitGroup
+		batches.Go(func() { w.write(r, other) })
+		for i := range 6 {
+			r := makeRecord(fmt.Sprint("later", i), today, 1)
+			records = append(records, r)
+			batches.Go(func() {
+				<-time.After(time.Duration(i) * 10 * time.Minute)
+				w.write(r)
+			})
+		}
+		<-time.After(time.Minute)
+		want(t, "other index", len(server.Documents("cwl-2026.11.21")), 50)
+		want(t, "sink_paused", w.metric("sink_paused", "refused"), 1)
+		if name, age, stuck := w.monitor.Stuck(time.Second); stuck {
+			t.Errorf("%s looks stuck for %v while its index is paused", name, age)
+		}
+		batches.Wait()
+		want(t, "outcomes", outcomes(records...), map[string]int{"indexed": 106})
 		want(t, "dead letters", len(w.letters.all()), 0)
 		if took := time.Since(began) - time.Hour; took > 30*time.Second {
 			t.Errorf("got all through %v after the repair, want within 30s", took)
@@ -241,6 +250,40 @@ func TestRefusedInEveryFormPausesTheIndex(t *testing.T) {
 		want(t, "resumes", w.logged("resumed"), 1)
 		want(t, "sink_paused", w.metric("sink_paused", ""), 0)
 	})
+}
+
+// Where no other document comes, none can show that these are at fault, and all that
+// waits for them would wait for ever: the end of their shard, its children.
+func TestRefusedInEveryFormWithNoOthersEndsInDeadLetters(t *testing.T) {
+	for name, fault := range map[string]elasticfake.Fault{
+		"items": {Item: func(int, elasticfake.Document) *elasticfake.ItemError {
+			return rejectAs(400, "mapper_parsing_exception")
+		}},
+		"requests": {Status: 400, Type: "mapper_parsing_exception"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault { return fault }}, nil)
+				ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+				defer stop()
+				time.AfterFunc(14*time.Minute, func() {
+					want(t, "dead letters before blocked_after", len(w.letters.all()), 0)
+				})
+				began, r := time.Now(), makeRecord("a", today, 3)
+				if err := w.sink.Write(ctx, []*record.Record{r}); err != nil {
+					t.Fatal(err)
+				}
+				want(t, "outcomes", outcomes(r), map[string]int{"dead_lettered": 3})
+				if took := time.Since(began); took < 15*time.Minute || took > 17*time.Minute {
+					t.Errorf("got dead letters after %v, want after blocked_after", took)
+				}
+				l := w.letters.all()[2]
+				want(t, "reason", l.Reason, record.ReasonRejected)
+				want(t, "error type", l.ErrorType, "mapper_parsing_exception")
+				want(t, "sink_paused", w.metric("sink_paused", ""), 0)
+			})
+		})
+	}
 }
 
 // A document that an index refuses in every form, again, after others passed, is a

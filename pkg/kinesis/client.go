@@ -16,8 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// maxConnections bounds the connections to the service: as many calls as 64 MiB
-// of budget hold reservations of 1 MiB. Thousands of shards share them.
+// maxConnections bounds the connections to the service. Thousands of shards share
+// them: reading has 3/8 of pipeline.memory, which are 24 reservations of 1 MiB of
+// the usual 64 MiB; with more memory there are more calls at once, up to this.
 const maxConnections = 64
 
 // NewClient returns the SDK's client for the stream that config names. Region,
