@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+
+	"github.com/shipperd/shipperd/test/daemon"
 )
 
 func TestBinaryIsSmallStaticAndReproducible(t *testing.T) {
@@ -18,7 +20,7 @@ func TestBinaryIsSmallStaticAndReproducible(t *testing.T) {
 	var builds [2][]byte
 	for i := range builds {
 		name := filepath.Join(t.TempDir(), "shipperd")
-		if err := build(t.Context(), name); err != nil {
+		if err := daemon.Build(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
 		var err error
@@ -71,27 +73,20 @@ func TestThreat22ImageNeedsNoRightsAndNoOtherFile(t *testing.T) {
 	if err := os.Chown(state, user, user); err != nil {
 		t.Fatal(err)
 	}
-	p := newProcess(t, s, "SHIPPERD_CHECKPOINT_FILE=/state/checkpoint.json", "SHIPPERD_DEAD_LETTERS_DIR=/state/dead-letters")
+	p := s.daemon(t, "SHIPPERD_CHECKPOINT_FILE=/state/checkpoint.json", "SHIPPERD_DEAD_LETTERS_DIR=/state/dead-letters")
 	inImage := func(args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "/shipperd", args...)
-		cmd.Env, cmd.Dir = p.env, "/"
+		cmd.Env, cmd.Dir = p.Env, "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: user, Gid: user}}
 		return cmd
 	}
-	p.launch(inImage("run"))
-	p.await(func() error {
-		_, err := p.get("/readyz")
-		return err
-	})
+	p.Launch(inImage("run"))
 	s.put("a")
-	p.awaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, "1")
+	p.AwaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, 1)
 	if out, err := inImage("healthcheck").CombinedOutput(); err != nil {
 		t.Errorf("healthcheck: %v: %s", err, out)
 	}
-	p.signal(syscall.SIGTERM)
-	if state, _ := p.wait(); state.ExitCode() != exitDone {
-		t.Errorf("got %v, want exit %d", state, exitDone)
-	}
+	p.Terminate()
 	files, err := os.ReadDir(root)
 	if err != nil || len(files) != 2 {
 		t.Errorf("got %v, %v in its root, want the binary and the state alone", files, err)

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
+	"github.com/shipperd/shipperd/test/daemon"
 )
 
 const (
-	exitDone      = 0
 	exitUnsettled = 75
 	indexOfPut    = "cwl-2025.11.20" // where the events of put go
 )
@@ -20,14 +20,11 @@ const (
 func TestSIGTERMDeliversWhatWasReadAndEndsWith0(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil, nil)
-	p := newProcess(t, s, "SHIPPERD_PIPELINE_BATCH_MAX_AGE=1h") // only the drain sends the batch
-	p.start()
+	p := s.daemon(t, "SHIPPERD_PIPELINE_BATCH_MAX_AGE=1h") // only the drain sends the batch
+	p.Start()
 	s.put("a", "b")
-	p.awaitMetric("shipperd_events_in_flight", "2")
-	p.signal(syscall.SIGTERM)
-	if state, _ := p.wait(); state.ExitCode() != exitDone {
-		t.Errorf("got %v, want exit %d", state, exitDone)
-	}
+	p.AwaitMetric("shipperd_events_in_flight", 2)
+	p.Terminate()
 	if got := s.index.Count(); got != 2 {
 		t.Errorf("got %d documents, want 2", got)
 	}
@@ -39,20 +36,19 @@ func TestSIGTERMWithTheIndexAwayEndsWith75AfterOneTry(t *testing.T) {
 	t.Parallel()
 	var away atomic.Bool
 	s := newSite(t, nil, func(*elasticfake.Request) elasticfake.Fault { return elasticfake.Fault{Reset: away.Load()} })
-	p := newProcess(t, s, "SHIPPERD_PIPELINE_DRAIN_TIMEOUT=10m")
-	p.start()
+	p := s.daemon(t, "SHIPPERD_PIPELINE_DRAIN_TIMEOUT=10m")
+	p.Start()
 	away.Store(true)
 	s.put("a", "b")
 	// Five failures in a row open the breaker: from then on tries are seconds apart.
-	p.await(func() error {
+	p.Await(func() error {
 		if n := s.index.Requests(); n < 5 {
 			return fmt.Errorf("%d requests", n)
 		}
 		return nil
 	})
 	before := s.index.Requests()
-	p.signal(syscall.SIGTERM)
-	state, took := p.wait()
+	state, took := p.Stop(syscall.SIGTERM)
 	if state.ExitCode() != exitUnsettled || took > 15*time.Second {
 		t.Errorf("got %v after %v, want exit %d within seconds", state, took, exitUnsettled)
 	}
@@ -63,8 +59,8 @@ func TestSIGTERMWithTheIndexAwayEndsWith75AfterOneTry(t *testing.T) {
 	}
 
 	away.Store(false)
-	p.start()
-	p.awaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, "2")
+	p.Start()
+	p.AwaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, 2)
 	for _, id := range []string{"a", "b"} {
 		if n := s.index.Applied(indexOfPut, id); n != 1 {
 			t.Errorf("%s: got it applied %d times, want once: nothing unacknowledged is checkpointed", id, n)
@@ -76,8 +72,7 @@ func TestDrainThatPassesItsDeadlineEndsWith75(t *testing.T) {
 	t.Parallel()
 	const deadline = 2 * time.Second
 	p := startWithHungIndex(t, "SHIPPERD_PIPELINE_DRAIN_TIMEOUT="+deadline.String())
-	p.signal(syscall.SIGTERM)
-	if state, took := p.wait(); state.ExitCode() != exitUnsettled || took < deadline {
+	if state, took := p.Stop(syscall.SIGTERM); state.ExitCode() != exitUnsettled || took < deadline {
 		t.Errorf("got %v after %v, want exit %d after %v", state, took, exitUnsettled, deadline)
 	}
 }
@@ -85,22 +80,21 @@ func TestDrainThatPassesItsDeadlineEndsWith75(t *testing.T) {
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	p := startWithHungIndex(t, "SHIPPERD_PIPELINE_DRAIN_TIMEOUT=10m")
-	p.signal(syscall.SIGTERM)
-	p.await(func() error {
-		if _, err := p.get("/readyz"); err == nil {
+	p.Signal(syscall.SIGTERM)
+	p.Await(func() error {
+		if p.Ready(t.Context()) == nil {
 			return errors.New("still ready, want draining")
 		}
 		return nil
 	})
-	p.signal(syscall.SIGTERM)
-	state, took := p.wait()
+	state, took := p.Stop(syscall.SIGTERM)
 	if status, ok := state.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM || took > 5*time.Second {
 		t.Errorf("got %v after %v, want its end by the second signal at once", state, took)
 	}
 }
 
 // startWithHungIndex starts a shipperd with a request in flight that is never answered.
-func startWithHungIndex(t *testing.T, settings ...string) *process {
+func startWithHungIndex(t *testing.T, settings ...string) *daemon.Test {
 	t.Helper()
 	s := newSite(t, nil, func(r *elasticfake.Request) elasticfake.Fault {
 		if r.Number == 0 {
@@ -108,9 +102,9 @@ func startWithHungIndex(t *testing.T, settings ...string) *process {
 		}
 		return elasticfake.Fault{Damage: elasticfake.Hung}
 	})
-	p := newProcess(t, s, append(settings, "SHIPPERD_ELASTICSEARCH_TIMEOUT=10m")...)
-	p.start()
+	p := s.daemon(t, append(settings, "SHIPPERD_ELASTICSEARCH_TIMEOUT=10m")...)
+	p.Start()
 	s.put("a")
-	p.awaitMetric("shipperd_bulk_requests_in_flight", "1")
+	p.AwaitMetric("shipperd_bulk_requests_in_flight", 1)
 	return p
 }

@@ -93,18 +93,18 @@ func TestMetricsAreThoseOfTheTable(t *testing.T) {
 			return nil
 		}}
 	})
-	p := newProcess(t, s, `SHIPPERD_GROUPS=[{name: web, match: AccessLogGroup, format: apache, drop: [drop]}]`)
-	p.start()
-	first := p.scrape()
+	p := s.daemon(t, `SHIPPERD_GROUPS=[{name: web, match: AccessLogGroup, format: apache, drop: [drop]}]`)
+	p.Start()
+	first := p.Get("/metrics")
 	s.put("a", "bad", "drop")
-	p.awaitMetric(`shipperd_events_total{group="web",outcome="indexed"}`, "2")
-	p.await(func() error { // the first checkpoint is up to a second later
-		if !bytes.Contains(p.scrape(), []byte("shipperd_checkpoint_timestamp_seconds{")) {
+	p.AwaitMetric(`shipperd_events_total{group="web",outcome="indexed"}`, 2)
+	p.Await(func() error { // the first checkpoint is up to a second later
+		if !bytes.Contains(p.Get("/metrics"), []byte("shipperd_checkpoint_timestamp_seconds{")) {
 			return errors.New("no checkpoint has been stored")
 		}
 		return nil
 	})
-	got, want := exposed(t, p.scrape()), documented(t)
+	got, want := exposed(t, p.Get("/metrics")), documented(t)
 	if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(family{})); diff != "" {
 		t.Errorf("metrics (-%s +/metrics):\n%s", table, diff)
 	}
@@ -116,16 +116,7 @@ func TestMetricsAreThoseOfTheTable(t *testing.T) {
 			t.Errorf("%s has no series before the first event", f.name)
 		}
 	}
-	checkMetrics(t, p.scrape())
-}
-
-func (p *process) scrape() []byte {
-	p.t.Helper()
-	text, err := p.get("/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return text
+	checkMetrics(t, p.Get("/metrics"))
 }
 
 // checkMetrics has promtool judge names, units and help texts.

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -46,22 +44,17 @@ func TestDaemonsPolicyIsWhatARecordedRunCalls(t *testing.T) {
 		called.add("es:ESHttp" + r.Method[:1] + strings.ToLower(r.Method[1:]))
 		return elasticfake.Fault{}
 	})
-	p := newProcess(t, s)
+	p := s.daemon(t)
 	for _, message := range []string{"a", "b"} {
-		p.start()
+		p.Start()
 		s.index.Put(indexOfPut, message, `{"@message":"of somebody else"}`) // a duplicate is looked at
 		s.put(message)
-		p.awaitMetric(`shipperd_events_received_total{group="other"}`, "1")
+		p.AwaitMetric(`shipperd_events_received_total{group="other"}`, 1)
 		s.stream.Split(s.stream.Shards()[0])
-		p.signal(syscall.SIGTERM)
-		if state, _ := p.wait(); state.ExitCode() != exitDone {
-			t.Fatalf("got %v", state)
-		}
+		p.Terminate()
 	}
-	cmd := exec.CommandContext(t.Context(), binary, "validate", "--check-environment")
-	cmd.Env = p.env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("validate: %v\n%s", err, out)
+	if code, out, errs := p.Run("validate", "--check-environment"); code != 0 {
+		t.Errorf("validate: got exit %d, want 0\n%s%s", code, out, errs)
 	}
 
 	var policy struct {

@@ -2,18 +2,17 @@ package operations
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
+	"github.com/shipperd/shipperd/test/daemon"
 	"github.com/shipperd/shipperd/test/servers"
 )
 
@@ -82,32 +81,28 @@ func TestThreat12PlantedSecretsAreNowhereToBeSeen(t *testing.T) {
 			}
 			pprof := "127.0.0.1:" + port
 			s := newSite(t, nil, tell)
-			p := newProcess(t, s, append(auth, "SHIPPERD_LOG_LEVEL=debug", "SHIPPERD_ADMIN_PPROF_LISTEN="+pprof,
+			p := s.daemon(t, append(auth, "SHIPPERD_LOG_LEVEL=debug", "SHIPPERD_ADMIN_PPROF_LISTEN="+pprof,
 				"AWS_SECRET_ACCESS_KEY="+canaryAWS, "AWS_SESSION_TOKEN="+canaryAWS)...)
-			p.start()
+			p.Start()
 			s.put("a", "bad", "good") // bad is refused in every form: a dead letter
 			s.stream.Put(s.stream.Shards()[0], []byte("no payload"))
-			p.awaitMetric(`shipperd_events_total{group="other",outcome="dead_lettered"}`, "2")
+			p.AwaitMetric(`shipperd_events_total{group="other",outcome="dead_lettered"}`, 2)
 
-			outputs := map[string][]byte{"command line": []byte(strings.Join(p.cmd.Args, " "))}
+			outputs := map[string][]byte{}
 			for _, page := range []string{"/", "/metrics", "/healthz", "/readyz"} {
-				if outputs[page], err = p.get(page); err != nil {
-					t.Error(err)
-				}
+				outputs[page] = p.Get(page)
 			}
 			for _, page := range []string{"", "goroutine?debug=2", "heap?debug=1", "allocs", "threadcreate?debug=1", "trace?seconds=1"} {
-				if outputs["pprof "+page], err = get(t.Context(), "http://"+pprof+"/debug/pprof/"+page); err != nil {
+				if outputs["pprof "+page], err = daemon.Get(t.Context(), "http://"+pprof+"/debug/pprof/"+page); err != nil {
 					t.Error(err)
 				}
 			}
 			for _, args := range [][]string{{"config", "show"}, {"validate"}, {"validate", "--check-environment", "--format", "json"}, {"replay"}} {
-				cmd := exec.CommandContext(t.Context(), binary, args...)
-				cmd.Env = p.env
-				outputs[strings.Join(args, " ")], _ = cmd.CombinedOutput() // some of them fail here
+				_, out, errs := p.Run(args...) // some of them fail here
+				outputs[strings.Join(args, " ")] = []byte(out + errs)
 			}
-			p.signal(syscall.SIGQUIT) // the runtime prints every goroutine's stack, as in a panic
-			p.wait()
-			files(t, p.dir, outputs)
+			p.Stop(syscall.SIGQUIT) // the runtime prints every goroutine's stack, as in a panic
+			files(t, p.Dir, outputs)
 			for where, text := range outputs {
 				if found := hits(text); len(found) > 0 {
 					t.Errorf("%s: found %v in\n%s", where, found, text)
@@ -146,13 +141,9 @@ func TestThreat12SecretsInURLsAreRefusedAndNotQuoted(t *testing.T) {
 		"SHIPPERD_KINESIS_ENDPOINT=https://shipper:" + canaryURL + "@kinesis.example.com:port",
 	} {
 		for _, args := range [][]string{{"run"}, {"validate"}, {"validate", "--format", "json"}, {"config", "show"}} {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			cmd := exec.CommandContext(ctx, binary, args...)
-			cmd.Env = newProcess(t, s, setting).env
-			out, _ := cmd.CombinedOutput()
-			if code := cmd.ProcessState.ExitCode(); code != 78 || len(hits(out)) > 0 {
-				t.Errorf("%s with %s: got exit %d, want 78, and:\n%s", args, setting, code, out)
+			code, out, errs := s.daemon(t, setting).Run(args...)
+			if code != 78 || len(hits([]byte(out+errs))) > 0 {
+				t.Errorf("%s with %s: got exit %d, want 78, and:\n%s%s", args, setting, code, out, errs)
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
+	"github.com/shipperd/shipperd/test/daemon"
 )
 
 // event is one event of a payload, whose writer chooses all of it.
@@ -53,27 +54,21 @@ func (r *recorder) script(request *elasticfake.Request) elasticfake.Fault {
 }
 
 // indexed waits until n events are in the index and returns them.
-func (r *recorder) indexed(p *process, n int) []elasticfake.Document {
-	p.t.Helper()
-	p.awaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, strconv.Itoa(n))
+func (r *recorder) indexed(p *daemon.Test, n int) []elasticfake.Document {
+	p.AwaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, float64(n))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.sent)
 }
 
-// peakMiB returns the most memory that the process has had.
-func (p *process) peakMiB() int {
-	p.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+// peakMiB returns the most memory that the daemon has had.
+func peakMiB(t *testing.T, p *daemon.Test) int64 {
+	t.Helper()
+	peak, err := p.PeakBytes()
 	if err != nil {
-		p.t.Skipf("the peak of the memory is read from /proc: %v", err)
+		t.Skip(err)
 	}
-	m := regexp.MustCompile(`VmHWM:\s*(\d+) kB`).FindSubmatch(status)
-	kib, err := strconv.Atoi(string(m[1]))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return kib >> 10
+	return peak >> 20
 }
 
 // One record of 1 MiB inflates to 1 GiB, and not even in one gzip member.
@@ -94,16 +89,16 @@ func TestThreat1BombsAreDeadLettersAndMemoryStaysBounded(t *testing.T) {
 	bomb := bytes.Repeat(member.Bytes(), 64)
 
 	s := newSite(t, nil, nil)
-	p := newProcess(t, s, "GOMAXPROCS=2")
-	p.start()
-	before := p.peakMiB()
+	p := s.daemon(t, "GOMAXPROCS=2")
+	p.Start()
+	before := peakMiB(t, p)
 	for range bombs {
 		s.stream.Put(s.stream.Shards()[0], bomb)
 	}
 	s.put("after")
-	p.awaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, "1")
-	p.awaitMetric(`shipperd_dead_letters_written_total{reason="oversize"}`, strconv.Itoa(bombs))
-	if grown := p.peakMiB() - before; grown > mostMiB {
+	p.AwaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, 1)
+	p.AwaitMetric(`shipperd_dead_letters_written_total{reason="oversize"}`, bombs)
+	if grown := peakMiB(t, p) - before; grown > mostMiB {
 		t.Errorf("got %d MiB more at most, want %d", grown, mostMiB)
 	} else {
 		t.Logf("%d bombs of %d KiB that inflate to 1 GiB: %d MiB more at most", bombs, len(bomb)>>10, grown)
@@ -114,8 +109,8 @@ func TestThreat5NamesOfLogGroupsReachNoIndexName(t *testing.T) {
 	t.Parallel()
 	var index recorder
 	s := newSite(t, nil, index.script)
-	p := newProcess(t, s)
-	p.start()
+	p := s.daemon(t)
+	p.Start()
 	names := []string{"../../_all", "cwl-2026.11.20\"}}\n{\"delete\":{}}", "-_+", "A B,C", "%{[@metadata]}", "{{ index }}", strings.Repeat("x", 512), "*", ".kibana"}
 	for i, name := range names {
 		s.forge(t, name, name, event{fmt.Sprint(i), 1795168872000, name})
@@ -131,8 +126,8 @@ func TestThreat6NewlinesNeverBreakABulkRequest(t *testing.T) {
 	t.Parallel()
 	var index recorder
 	s := newSite(t, nil, index.script)
-	p := newProcess(t, s)
-	p.start()
+	p := s.daemon(t)
+	p.Start()
 	hostile := "\n{\"delete\":{\"_index\":\"cwl-2026.11.20\",\"_id\":\"0\"}}\n\r\u2028\u2029\x00\"\\\xff\xed\xa0\x80"
 	s.forge(t, hostile, hostile, event{"0", 1795168872000, hostile}, event{"1" + hostile, 1795168872000, "x"})
 	documents := index.indexed(p, 2)
@@ -157,8 +152,8 @@ func TestThreat19ForgedTimesMakeNeitherIndicesNorLag(t *testing.T) {
 	t.Parallel()
 	var index recorder
 	s := newSite(t, nil, index.script)
-	p := newProcess(t, s)
-	p.start()
+	p := s.daemon(t)
+	p.Start()
 	times := []int64{0, -1, 1, 253402300800000, 8_640_000_000_000_000, -8_640_000_000_000_000, 4133980800000}
 	var events []event
 	for i, ms := range times {
@@ -171,7 +166,7 @@ func TestThreat19ForgedTimesMakeNeitherIndicesNorLag(t *testing.T) {
 			t.Errorf("%s: got index %s, want cwl-undated", d.ID, d.Index)
 		}
 	}
-	m := regexp.MustCompile(`(?m)^shipperd_group_last_event_timestamp_seconds\{group="other"\} (\S+)$`).FindSubmatch(p.scrape())
+	m := regexp.MustCompile(`(?m)^shipperd_group_last_event_timestamp_seconds\{group="other"\} (\S+)$`).FindSubmatch(p.Get("/metrics"))
 	if m == nil {
 		t.Fatal("got no time of the group's last event")
 	}
@@ -196,7 +191,7 @@ func TestThreat7LinesPrintedToATerminalDoNotCommandIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []string{"parse <" + lines, "run --dry-run"} {
-		shown := onTerminal(t, script, newProcess(t, s).env, command, "@message")
+		shown := onTerminal(t, script, s.daemon(t).Env, command, "@message")
 		for _, control := range []string{"\x1b", "\x07", "\u009b", "\u202e"} {
 			if bytes.Contains(shown, []byte(control)) {
 				t.Errorf("%s: got the control character %q on the terminal: %q", command, control, shown)
@@ -228,7 +223,7 @@ func onTerminal(t *testing.T, script string, env []string, command, want string)
 			_ = syscall.Kill(id, syscall.SIGTERM) // it may have ended
 		}
 	})
-	timer := time.AfterFunc(patience, terminate)
+	timer := time.AfterFunc(daemon.Patience, terminate)
 	defer timer.Stop()
 	for buf := make([]byte, 4096); ; {
 		n, err := out.Read(buf)
