@@ -32,7 +32,7 @@ type Payload struct {
 
 	hasType, hasEvents bool
 	key                []byte // room for one that has escapes
-	texts              []byte // of messages that have escapes
+	unquoter           jsonraw.Unquoter
 }
 
 // Event is one log event.
@@ -40,9 +40,13 @@ type Event struct {
 	ID        Text  // empty when there is none; up to 56 digits, a string or a number
 	Time      int64 // Unix milliseconds
 	Message   Text
-	Text      []byte // the message, unescaped
-	Extracted []byte // the extractedFields object, checked; nil when there is none
+	Text      []byte   // the message, unescaped
+	Marks     []uint32 // of Text; see jsonraw.Unquoter
+	Extracted []byte   // the extractedFields object, checked; nil when there is none
 }
+
+// keepEvents is how many events a Payload keeps room for: a usual record has up to 10,000.
+const keepEvents = 20_000
 
 // maxTime is the largest time that ECMAScript's Date can hold, in milliseconds.
 const maxTime = 8_640_000_000_000_000
@@ -51,10 +55,11 @@ const maxTime = 8_640_000_000_000_000
 // white space. Keys may come in any order; those that are not known are ignored.
 // An error says that text begins with no payload; p then holds nothing of use.
 func (p *Payload) Next(text []byte) (rest []byte, err error) {
-	*p = Payload{Events: p.Events[:0], key: p.key, texts: p.texts[:0]}
-	if cap(p.texts) > keepBuffer {
-		p.texts, p.Events = nil, nil
+	*p = Payload{Events: p.Events[:0], key: p.key, unquoter: p.unquoter}
+	if cap(p.Events) > keepEvents {
+		p.Events = nil
 	}
+	p.unquoter.Reset(keepBuffer)
 	start := jsonraw.Space(text, 0)
 	o := jsonraw.ReadObject(text, start)
 	for {
@@ -213,7 +218,7 @@ func hasAt(text []byte, i int, word string) bool {
 // message reads the message, which nearly every reader wants unescaped.
 func (p *Payload) message(e *Event, text []byte, i int) (end int, err error) {
 	var escapes jsonraw.Escapes
-	p.texts, e.Text, end, escapes = jsonraw.Unquote(p.texts, text, i)
+	e.Text, e.Marks, end, escapes = p.unquoter.Unquote(text, i)
 	if end < 0 {
 		_, _, err = stringAt(text, i, "message")
 		return -1, err

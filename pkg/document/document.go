@@ -23,6 +23,7 @@ import (
 	"github.com/shipperd/shipperd/pkg/enrich"
 	"github.com/shipperd/shipperd/pkg/format"
 	"github.com/shipperd/shipperd/pkg/format/pattern"
+	"github.com/shipperd/shipperd/pkg/jsonraw"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -131,10 +132,11 @@ type Decoder struct {
 	owner, group, stream, origin []byte
 	// Of the event under way.
 	line    format.Line
-	value   []byte   // unescaped text of a field
-	values  [][]byte // of columns
-	foreign []byte   // members of the root "fields"
-	account []byte   // from the system fields
+	whole   []jsonraw.Member // of a message that is one JSON object
+	value   []byte           // unescaped text of a field
+	values  [][]byte         // of columns
+	foreign []byte           // members of the root "fields"
+	account []byte           // from the system fields
 	region  []byte
 }
 
@@ -279,11 +281,12 @@ func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Eve
 	result := format.None
 	d.typed.Reset()
 	d.objects.reset()
+	d.whole = nil
 	if e.Extracted == nil && d.readsMessage(route, reader) {
-		d.readMessage(e.Text)
+		d.readMessage(e)
 	}
 	if d.documents.config.Dialect != Lambda {
-		d.line = format.Line{Text: e.Text, Members: d.objects.asRead, Time: e.Time, Stream: d.stream}
+		d.line = format.Line{Text: e.Text, Members: d.whole, Time: e.Time, Stream: d.stream}
 		result = reader.format.Parse(&d.line, d.typed)
 		reader.tally[result]++
 		if result == format.Header {

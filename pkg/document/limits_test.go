@@ -12,6 +12,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/shipperd/shipperd/pkg/cloudwatch"
 	"github.com/shipperd/shipperd/pkg/document/documenttest"
 	"github.com/shipperd/shipperd/pkg/format"
 	"github.com/shipperd/shipperd/pkg/jsonraw"
@@ -266,15 +267,32 @@ func TestFormatsFindTheSameInMembersAsInText(t *testing.T) {
 	for _, message := range messages {
 		text := []byte(message)
 		d.objects.reset()
-		d.readMessage(text)
+		d.readMessage(&cloudwatch.Event{Text: text})
 		var found [2]string
-		for i, members := range [][]jsonraw.Member{nil, d.objects.asRead} {
+		for i, members := range [][]jsonraw.Member{nil, d.whole} {
 			d.typed.Reset()
 			result := reader.format.Parse(&format.Line{Text: text, Members: members}, d.typed)
 			found[i] = fmt.Sprint(result, " ", string(d.typed.AppendTo(nil)))
 		}
 		if found[1] != found[0] {
 			t.Errorf("%.80q: got %s from its members, want %s", message, found[1], found[0])
+		}
+	}
+}
+
+func TestObjectWithANameTwiceIsNotWrittenFlattened(t *testing.T) {
+	documents := testDocuments(t, nil)
+	documents.options.Flattened = true
+	decoder := documents.NewDecoder()
+	for parameters, want := range map[string]bool{
+		`{"items":[{"a":1},{"a":2}]}`: true,
+		`{"a":1,"b":{"c":1,"c":2}}`:   false,
+		`{"a":1,"\u0061":2}`:          false,
+	} {
+		message := `{"eventVersion":"1.08","eventSource":"a","requestParameters":` + parameters + `}`
+		r := decode(t, decoder, payload("g", "s", testEvent{id: "1", message: message}))
+		if got := bytes.Contains(r.Doc(&r.Events[0]), []byte(`"flattened":{"request_parameters":`+parameters)); got != want {
+			t.Errorf("%s: got flattened %v, want %v, in %s", parameters, got, want, r.Doc(&r.Events[0]))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package document
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
@@ -23,21 +24,26 @@ type member struct {
 	value   []byte          // its text, valid JSON
 	escapes jsonraw.Escapes // of the value, when it is a string
 	copied  []byte          // an object or array as appendValue writes it; nil where only the text counts
+	// asIs says that text[start:end] is the member as it is to be written.
+	asIs       bool
+	start, end int32
 }
 
 // objects reads JSON objects of messages and writes them as JSON.stringify(JSON.parse(text))
 // would: of repeated names the last counts, numbers are those of float64, no white
-// space. One pass checks and writes, for most of CloudTrail's bytes come through
-// here. Its buffers are reused. Once tooComplex is set, what was written is of no use.
+// space. Most of CloudTrail's bytes are written so already and are copied as they
+// stand. Its buffers are reused. Once tooComplex is set, what was written is of no use.
 type objects struct {
 	table      *kindIndex
 	mendNames  bool // those that an index refuses or splits; see mend
 	dropDollar bool // of the names that read sees: some subscriptions write it before their fields'
+	tree       jsonraw.Tree
+	text       []byte // that was read
 	members    []member
-	prints     []uint64         // of members
-	asRead     []jsonraw.Member // as they stand in the text, repeated names included
-	copies     []byte           // of values
-	names      []byte           // texts of names that were written with escapes
+	prints     []uint64 // of members
+	seen       uint64   // a bit for each of prints
+	copies     []byte   // of values
+	names      []byte   // texts of names that were written with escapes
 	open       []written
 	keys       int
 	tooComplex bool
@@ -57,75 +63,82 @@ func (o *objects) reset() {
 
 // forget lets go of what was read last.
 func (o *objects) forget() {
-	o.members, o.prints, o.asRead = o.members[:0], o.prints[:0], o.asRead[:0]
+	o.members, o.prints, o.seen, o.tree.Members = o.members[:0], o.prints[:0], 0, o.tree.Members[:0]
 }
 
-// read sets members to those of the object at b[i] and returns the index after it,
-// negative if that is no valid JSON.
-func (o *objects) read(b []byte, i int) (end int) {
+// read sets members to those of the object at text[i] and returns the index after it,
+// negative if that is no valid JSON. marks are those of the text, if it has any.
+func (o *objects) read(text []byte, i int, marks []uint32) (end int) {
 	o.forget()
-	object := jsonraw.ReadObject(b, i)
-	for {
-		start, ok := object.NextKey()
-		if !ok {
-			break
-		}
-		if o.keys++; o.keys > maxKeys || len(object.Key) > maxName || o.tooComplex {
-			o.tooComplex = true
-			object.Took(jsonraw.Skip(b, start)) // the rest has to be valid JSON all the same
-			continue
-		}
-		m := member{name: object.Key}
-		// Without white space the label stands in the text as it is to be written.
-		if m.label = b[max(0, start-len(`"":`)-len(object.Key)):start]; b[start-2] != '"' ||
-			object.KeyEscapes != jsonraw.Plain || !o.plain(object.Key, o.dropDollar) {
-			m.name, m.label = o.mend(object.Key, o.dropDollar)
-		}
-		mark := fingerprint(m.name)
-		m.kind = o.table.kindOf(m.name, mark)
-		end := o.readValue(&m, b, start)
-		object.Took(end)
-		if end >= 0 {
-			o.asRead = append(o.asRead, jsonraw.Member{Key: object.Key, Value: m.value})
-			o.push(&m, mark)
-		}
+	o.text = text
+	if end = o.tree.Read(text, i, marks); end < 0 {
+		o.tooComplex = end == jsonraw.TooDeep
+		return end
 	}
-	if object.End() == jsonraw.TooDeep {
-		o.tooComplex = true
-	}
-	return object.End()
-}
-
-func (o *objects) readValue(m *member, b []byte, start int) (end int) {
-	switch {
-	case start < len(b) && b[start] == '"':
-		end, m.escapes = jsonraw.String(b, start)
-	case start < len(b) && (b[start] == '{' || b[start] == '[') && (m.kind == Unknown || m.kind == Object || m.kind == Objects):
-		if end, ok := o.verbatim(b, start, 1); ok {
-			m.value, m.copied = b[start:end], b[start:end]
-			return end
-		}
-		from := len(o.copies)
-		o.copies, end = o.appendValue(o.copies, b, start, 1)
-		m.copied = o.copies[from:]
-	default:
-		end = jsonraw.Skip(b, start)
-	}
-	if end >= 0 {
-		m.value = b[start:end]
+	all := o.tree.Members
+	for i := 0; i < len(all) && !o.tooComplex; i += 1 + int(all[i].Inner) {
+		o.add(&all[i], all[i+1:][:all[i].Inner])
 	}
 	return end
 }
 
-// push adds m, in the place of a member of the same name if there is one.
-func (o *objects) push(m *member, mark uint64) {
-	for j, p := range o.prints {
-		if p == mark && bytes.Equal(o.members[j].name, m.name) {
-			o.members[j] = *m
-			return
+// add adds a member of the first level, inner are those within its value.
+func (o *objects) add(t *jsonraw.Member, inner []jsonraw.Member) {
+	key := t.Key(o.text)
+	if o.keys++; o.keys > maxKeys || len(key) > maxName {
+		o.tooComplex = true
+		return
+	}
+	m := o.push()
+	m.name, m.value, m.copied, m.escapes = key, t.Value(o.text), nil, t.Escapes
+	m.start, m.end, m.asIs = t.Start, t.End, t.Exact
+	mark := t.Print
+	// Without white space the label stands in the text as it is to be written.
+	label, tight := t.Label(o.text)
+	if m.label = label; !tight || t.KeyEscapes != jsonraw.Plain || !o.plain(key, o.dropDollar) {
+		m.name, m.label = o.mend(key, o.dropDollar)
+		m.asIs, mark = false, jsonraw.Fingerprint(m.name)
+	}
+	m.kind = o.table.kindOf(m.name, mark)
+	if t.Height > 0 && (m.kind == Unknown || m.kind == Object || m.kind == Objects) {
+		if m.asIs = m.asIs && t.Height < maxDepth && o.plainAll(inner); m.asIs {
+			o.keys += len(inner)
+			m.copied = m.value
+		} else {
+			from := len(o.copies)
+			o.copies, _ = o.appendValue(o.copies, o.text, int(t.End)-len(m.value), 1)
+			m.copied = o.copies[from:]
 		}
 	}
-	o.members, o.prints = append(o.members, *m), append(o.prints, mark)
+	o.settle(mark)
+}
+
+// push returns a new member, to be filled in.
+func (o *objects) push() *member {
+	if len(o.members) < cap(o.members) {
+		o.members = o.members[:len(o.members)+1]
+	} else {
+		o.members = append(o.members, member{})
+	}
+	return &o.members[len(o.members)-1]
+}
+
+// settle moves the last member, whose name has the given fingerprint, to the place of one
+// of the same name if there is one.
+func (o *objects) settle(mark uint64) {
+	last := len(o.members) - 1
+	if bit := uint64(1) << (slotOf(mark) & 63); o.seen&bit == 0 {
+		o.seen |= bit
+	} else {
+		for j, p := range o.prints {
+			if p == mark && bytes.Equal(o.members[j].name, o.members[last].name) {
+				o.members[j] = o.members[last]
+				o.members = o.members[:last]
+				return
+			}
+		}
+	}
+	o.prints = append(o.prints, mark)
 }
 
 // plain says whether a name without escapes can stay as it is.
@@ -133,7 +146,23 @@ func (o *objects) plain(name []byte, dropDollar bool) bool {
 	if dropDollar && len(name) > 0 && name[0] == '$' {
 		return false
 	}
-	return !o.mendNames || len(name) > 0 && bytes.IndexByte(name, '.') < 0
+	if !o.mendNames {
+		return true
+	}
+	return len(name) > 0 && !slices.Contains(name, '.')
+}
+
+// plainAll says whether the names of inner, which have no escapes, can stay as they are.
+func (o *objects) plainAll(inner []jsonraw.Member) bool {
+	if o.keys+len(inner) > maxKeys {
+		return false
+	}
+	for i := range inner {
+		if key := inner[i].Key(o.text); len(key) > maxName || !o.plain(key, false) {
+			return false
+		}
+	}
+	return !jsonraw.Repeated(o.text, inner)
 }
 
 // mend returns the text of a name, and its label. Dots become '_', for an index takes
@@ -230,7 +259,7 @@ func (o *objects) appendObject(dst, b []byte, i, depth int) (_ []byte, end int) 
 		} else {
 			dst = append(append(append(dst, '"'), name...), '"', ':')
 		}
-		dst = o.begin(dst, start, first, fingerprint(name))
+		dst = o.begin(dst, start, first, jsonraw.Fingerprint(name))
 		dst, end = o.appendValue(dst, b, i, depth)
 		dst = append(dst, ',')
 		object.Took(end)

@@ -3,6 +3,7 @@ package document
 import (
 	"bytes"
 
+	"github.com/shipperd/shipperd/pkg/cloudwatch"
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
 
@@ -13,30 +14,52 @@ func (d *Decoder) readsMessage(route *route, reader *reader) bool {
 
 // readMessage reads the JSON object at the end of a message. There are no members
 // when there is none or it is too complex.
-func (d *Decoder) readMessage(text []byte) {
+func (d *Decoder) readMessage(e *cloudwatch.Event) {
 	d.objects.forget()
 	end := jsonraw.Invalid
-	brace := bytes.IndexByte(text, '{')
+	brace := bytes.IndexByte(e.Text, '{')
 	if brace >= 0 {
-		end = d.objects.read(text, brace)
+		end = d.objects.read(e.Text, brace, e.Marks)
 	}
-	switch {
-	case end < 0 || jsonraw.Space(text, end) != len(text):
+	if end < 0 || jsonraw.Space(e.Text, end) != len(e.Text) {
 		d.objects.tooComplex = end == jsonraw.TooDeep
 		d.objects.forget()
-	case d.objects.tooComplex:
+	} else if d.objects.tooComplex {
 		d.objects.forget()
-	case jsonraw.Space(text, 0) != brace:
-		d.objects.asRead = d.objects.asRead[:0] // the message is more than the object
+	}
+	if jsonraw.Space(e.Text, 0) == brace {
+		d.whole = d.objects.tree.Members // nothing else is in the message
 	}
 }
 
-// appendMembers appends the members that have been read.
+// appendMembers appends the members that have been read. Those that follow each other
+// in the message and can stay as they are take one copy.
 func (d *Decoder) appendMembers(dst []byte) []byte {
-	for i := range d.objects.members {
-		dst = d.appendMember(dst, &d.objects.members[i])
+	members := d.objects.members
+	for i := 0; i < len(members); {
+		m := &members[i]
+		i++
+		if !d.staysAsIs(m) {
+			dst = d.appendMember(dst, m)
+			continue
+		}
+		end := m.end
+		for i < len(members) && members[i].start == end+1 && d.staysAsIs(&members[i]) {
+			end = members[i].end
+			i++
+		}
+		dst = append(append(dst, d.objects.text[m.start:end]...), ',')
 	}
 	return dst
+}
+
+// staysAsIs says whether appendMember would write the member just as it stands.
+func (d *Decoder) staysAsIs(m *member) bool {
+	if !m.asIs || m.kind == Metadata || !fits(m.kind, m.value) {
+		return false
+	}
+	first := m.value[0]
+	return m.kind != JSONText || first == '"' || first == 'n' && d.documents.config.Dialect != SolutionV4
 }
 
 // appendMember appends a member with any JSON value: as it is, as its text, or

@@ -16,7 +16,7 @@ func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, route *route, rea
 			return dst
 		}
 		if d.readsMessage(route, reader) {
-			d.readMessage(e.Text)
+			d.readMessage(e)
 		}
 	}
 	if d.readsMessage(route, reader) {
@@ -37,7 +37,7 @@ func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, route *route, rea
 // pattern; with them alone the answer is false, for the message is still to be read.
 func (d *Decoder) appendExtracted(dst, extracted []byte) (_ []byte, ok bool) {
 	d.objects.dropDollar = d.documents.config.Dialect != Lambda
-	d.objects.read(extracted, 0)
+	d.objects.read(extracted, 0, nil)
 	d.objects.dropDollar = false
 	if d.objects.tooComplex {
 		return dst, true

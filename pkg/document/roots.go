@@ -134,7 +134,7 @@ const (
 func newKindIndex(table rootTable) *kindIndex {
 	x := &kindIndex{underscore: table["_"]}
 	for name, kind := range table {
-		mark := fingerprint([]byte(name))
+		mark := jsonraw.Fingerprint([]byte(name))
 		i := slotOf(mark)
 		for x.slots[i].name != "" {
 			i = (i + 1) % kindSlots

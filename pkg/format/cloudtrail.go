@@ -9,9 +9,12 @@ import (
 // cloudtrail reads CloudTrail events, up to eventVersion 1.11; minor versions only
 // add keys. The record's own keys are root fields of the document, so that only
 // what detections use is typed here.
-type cloudtrail struct{ flattened bool }
+type cloudtrail struct {
+	flattened bool
+	tree      jsonraw.Tree // of a line that came without Members
+}
 
-func newCloudTrail(o Options) (Format, error) { return cloudtrail{flattened: o.Flattened}, nil }
+func newCloudTrail(o Options) (Format, error) { return &cloudtrail{flattened: o.Flattened}, nil }
 
 func sniffCloudTrail(text []byte) bool {
 	return isObject(text) && bytes.Contains(text, []byte(`"eventVersion"`)) && bytes.Contains(text, []byte(`"eventSource"`))
@@ -29,10 +32,32 @@ type trailEvent struct {
 	region, account, readOnly               []byte
 	sourceAddress, userAgent                []byte
 	errorCode, errorMessage                 []byte
-	identity, request, response, additional []byte
+	identity, request, response, additional object
 }
 
-// place returns where the value of a key goes, or nil.
+// object is a JSON object, or another value, which has no members.
+type object struct {
+	value   []byte
+	line    []byte           // that it stands in
+	members []jsonraw.Member // as a Tree has them, those of nested objects included
+}
+
+// objectPlace returns where the object of a key goes, or nil.
+func (e *trailEvent) objectPlace(key []byte) *object {
+	switch string(key) {
+	case "userIdentity":
+		return &e.identity
+	case "requestParameters":
+		return &e.request
+	case "responseElements":
+		return &e.response
+	case "additionalEventData":
+		return &e.additional
+	}
+	return nil
+}
+
+// place returns where any other value of a key goes, or nil.
 func (e *trailEvent) place(key []byte) *[]byte {
 	switch string(key) {
 	case "eventVersion":
@@ -61,22 +86,14 @@ func (e *trailEvent) place(key []byte) *[]byte {
 		return &e.errorCode
 	case "errorMessage":
 		return &e.errorMessage
-	case "userIdentity":
-		return &e.identity
-	case "requestParameters":
-		return &e.request
-	case "responseElements":
-		return &e.response
-	case "additionalEventData":
-		return &e.additional
 	}
 	return nil
 }
 
 // Parse implements Format. An event that is cut off keeps what came before the cut.
-func (c cloudtrail) Parse(line *Line, f *Fields) Result {
+func (c *cloudtrail) Parse(line *Line, f *Fields) Result {
 	var e trailEvent
-	complete := e.read(line)
+	complete := c.read(line, &e)
 	if e.version == nil || e.source == nil {
 		return None
 	}
@@ -95,25 +112,24 @@ func (c cloudtrail) Parse(line *Line, f *Fields) Result {
 }
 
 // read reads the members and says whether the line is a whole object.
-func (e *trailEvent) read(line *Line) (complete bool) {
-	for i := range line.Members {
-		e.take(line.Members[i].Key, line.Members[i].Value)
+func (c *cloudtrail) read(line *Line, e *trailEvent) (complete bool) {
+	members := line.Members
+	complete = len(members) > 0
+	if !complete {
+		end := c.tree.Read(line.Text, jsonraw.Space(line.Text, 0), nil)
+		complete = end >= 0 && jsonraw.Space(line.Text, end) == len(line.Text)
+		members = c.tree.Members
 	}
-	if len(line.Members) > 0 {
-		return true
+	for i := 0; i < len(members); i += 1 + int(members[i].Inner) {
+		m := &members[i]
+		key := m.Key(line.Text)
+		if place := e.place(key); place != nil && *place == nil {
+			*place = m.Value(line.Text)
+		} else if place := e.objectPlace(key); place != nil && place.value == nil {
+			*place = object{m.Value(line.Text), line.Text, jsonraw.Within(members, i)}
+		}
 	}
-	o := jsonraw.ReadObject(line.Text, jsonraw.Space(line.Text, 0))
-	for o.Next() {
-		e.take(o.Key, o.Value)
-	}
-	end := o.End()
-	return end >= 0 && jsonraw.Space(line.Text, end) == len(line.Text)
-}
-
-func (e *trailEvent) take(key, value []byte) {
-	if place := e.place(key); place != nil && *place == nil {
-		*place = value
-	}
+	return complete
 }
 
 // text returns the text of a JSON string, or nothing for another value. It is
@@ -171,7 +187,7 @@ func (e *trailEvent) addTrail(f *Fields, flattened bool) (failed bool) {
 	f.Open(AWS, "cloudtrail")
 	who.addTo(f)
 	request.addTo(f)
-	response.addTo(f, member(e.additional, "MFAUsed"))
+	response.addTo(f, e.additional.member("MFAUsed"))
 	if flattened {
 		f.Open(AWS, "flattened")
 		f.addFlattened("request_parameters", e.request)
@@ -193,20 +209,35 @@ func isText(value []byte) bool { return len(value) > len(`""`) && value[0] == '"
 // a term of more than 32,766 bytes.
 const maxFlattened = 32_000
 
+// maxFlattenedKeys bounds how many names are looked through for one that stands twice,
+// which an index refuses.
+const maxFlattenedKeys = 1000
+
 // addFlattened writes an object as it is, for a field that takes its leaves as
 // keywords. A line break between its members would break the bulk request.
-func (f *Fields) addFlattened(name string, value []byte) {
-	if isObject(value) && len(value) <= maxFlattened && bytes.IndexByte(value, '\n') < 0 && bytes.IndexByte(value, '\r') < 0 {
-		f.Raw(AWS, name, value)
+func (f *Fields) addFlattened(name string, o object) {
+	if len(o.value) > 0 && o.value[0] == '{' && len(o.value) <= maxFlattened &&
+		bytes.IndexByte(o.value, '\n') < 0 && bytes.IndexByte(o.value, '\r') < 0 &&
+		len(o.members) <= maxFlattenedKeys && !jsonraw.Repeated(o.line, o.members) {
+		f.Raw(AWS, name, o.value)
 	}
 }
 
-// member returns a member of an object, or nil.
-func member(object []byte, key string) []byte {
-	o := jsonraw.ReadObject(object, 0)
-	for o.Next() {
-		if string(o.Key) == key {
-			return o.Value
+// own yields the key and the value of each of the object's own members.
+func (o object) own(yield func(key []byte, value object) bool) {
+	for i := 0; i < len(o.members); i += 1 + int(o.members[i].Inner) {
+		m := &o.members[i]
+		if !yield(m.Key(o.line), object{m.Value(o.line), o.line, jsonraw.Within(o.members, i)}) {
+			return
+		}
+	}
+}
+
+// member returns the value of the object's own member of that name, or nil.
+func (o object) member(name string) []byte {
+	for key, m := range o.own {
+		if string(key) == name {
+			return m.value
 		}
 	}
 	return nil

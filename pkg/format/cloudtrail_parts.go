@@ -12,47 +12,37 @@ type identity struct {
 	mfa, issuer                                    []byte // of the session
 }
 
-func (i *identity) read(value []byte) {
-	o := jsonraw.ReadObject(value, 0)
-	for start, ok := o.NextKey(); ok; start, ok = o.NextKey() {
-		if string(o.Key) == "sessionContext" && start < len(value) && value[start] == '{' {
-			o.Took(i.readSession(value, start))
-			continue
-		}
-		if !o.ReadValue(start) {
-			return
-		}
-		switch string(o.Key) {
+func (i *identity) read(o object) {
+	for key, m := range o.own {
+		switch string(key) {
 		case "type":
-			i.kind = o.Value
+			i.kind = m.value
 		case "arn":
-			i.arn = o.Value
+			i.arn = m.value
 		case "accessKeyId":
-			i.accessKey = o.Value
+			i.accessKey = m.value
 		case "userName":
-			i.name = o.Value
+			i.name = m.value
 		case "principalId":
-			i.principal = o.Value
+			i.principal = m.value
 		case "accountId":
-			i.account = o.Value
+			i.account = m.value
+		case "sessionContext":
+			i.readSession(m)
 		}
 	}
 }
 
-// readSession reads the sessionContext at value[start] in place, half of a
-// userIdentity, and returns where it ends.
-func (i *identity) readSession(value []byte, start int) (end int) {
+func (i *identity) readSession(o object) {
 	i.mfa, i.issuer = nil, nil
-	o := jsonraw.ReadObject(value, start)
-	for o.Next() {
-		switch string(o.Key) {
+	for key, m := range o.own {
+		switch string(key) {
 		case "attributes":
-			i.mfa = member(o.Value, "mfaAuthenticated")
+			i.mfa = m.member("mfaAuthenticated")
 		case "sessionIssuer":
-			i.issuer = member(o.Value, "userName")
+			i.issuer = m.member("userName")
 		}
 	}
-	return o.End()
 }
 
 // hidden is what AWS writes for the user name of a failed sign-in, which may be a
@@ -123,8 +113,6 @@ func (r *request) place(key []byte, ofTrails bool) *[]byte {
 		return &r.instance
 	case "instanceIds":
 		return &r.instances
-	case "instancesSet":
-		return &r.instanceSet
 	case "name":
 		if ofTrails {
 			return &r.trail
@@ -133,11 +121,12 @@ func (r *request) place(key []byte, ofTrails bool) *[]byte {
 	return nil
 }
 
-func (r *request) read(value []byte, ofTrails bool) {
-	o := jsonraw.ReadObject(value, 0)
-	for o.Next() {
-		if place := r.place(o.Key, ofTrails); place != nil {
-			*place = o.Value
+func (r *request) read(o object, ofTrails bool) {
+	for key, m := range o.own {
+		if string(key) == "instancesSet" {
+			r.instanceSet = m.member("items")
+		} else if place := r.place(key, ofTrails); place != nil {
+			*place = m.value
 		}
 	}
 }
@@ -168,7 +157,7 @@ func (r *request) addTo(f *Fields) {
 func (r *request) appendInstances(dst []byte) []byte {
 	dst = appendID(dst, r.instance)
 	dst = appendIDs(dst, r.instances)
-	return appendIDs(dst, member(r.instanceSet, "items"))
+	return appendIDs(dst, r.instanceSet)
 }
 
 // appendIDs appends the strings of an array, or those in its objects' instanceId.
@@ -179,14 +168,25 @@ func appendIDs(dst, array []byte) []byte {
 		if end < 0 {
 			return dst
 		}
-		value := array[start:end]
-		if value[0] == '{' {
-			value = member(value, "instanceId")
+		if array[start] == '{' {
+			dst = appendID(dst, instanceID(array[start:end]))
+		} else {
+			dst = appendID(dst, array[start:end])
 		}
-		dst = appendID(dst, value)
 		a.Took(end)
 	}
 	return dst
+}
+
+// instanceID returns the instanceId of an object, or nil.
+func instanceID(text []byte) []byte {
+	o := jsonraw.ReadObject(text, 0)
+	for o.Next() {
+		if string(o.Key) == "instanceId" {
+			return o.Value
+		}
+	}
+	return nil
 }
 
 // maxInstanceID is longer than any id (`mi-` and 17 digits); the field is for ids.
@@ -208,16 +208,15 @@ type response struct {
 	consoleLogin, accessKey, public []byte
 }
 
-func (r *response) read(value []byte) {
-	o := jsonraw.ReadObject(value, 0)
-	for o.Next() {
-		switch string(o.Key) {
+func (r *response) read(o object) {
+	for key, m := range o.own {
+		switch string(key) {
 		case "ConsoleLogin":
-			r.consoleLogin = o.Value
+			r.consoleLogin = m.value
 		case "accessKey", "credentials":
-			r.accessKey = member(o.Value, "accessKeyId")
+			r.accessKey = m.member("accessKeyId")
 		case "publiclyAccessible":
-			r.public = o.Value
+			r.public = m.value
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var values = []string{
@@ -48,7 +50,7 @@ func checkAgainstStandardLibrary(t *testing.T, b []byte) {
 		t.Fatalf("Valid(%q): got %v, want %v", b, got, want)
 	}
 	if !want {
-		if _, text, end, _ := Unquote(nil, b, 0); text != nil && (end < 0 || !json.Valid(b[:end])) {
+		if text, _, end, _ := unquote(b); text != nil && (end < 0 || !json.Valid(b[:end])) {
 			t.Fatalf("Unquote(%q): got %q, want none", b, text)
 		}
 		return
@@ -59,6 +61,12 @@ func checkAgainstStandardLibrary(t *testing.T, b []byte) {
 	case '{':
 		checkObject(t, b, start)
 	}
+}
+
+func unquote(b []byte) (text []byte, marks []uint32, end int, esc Escapes) {
+	var u Unquoter
+	u.Reset(0)
+	return u.Unquote(b, 0)
 }
 
 func checkString(t *testing.T, b []byte) {
@@ -74,9 +82,14 @@ func checkString(t *testing.T, b []byte) {
 	if text := strings.ToValidUTF8(string(got[6:]), "\ufffd"); text != want && utf8.Valid(inside) {
 		t.Fatalf("Unescape(%q): got %q, want %q", inside, text, want)
 	}
-	_, unquoted, unquotedEnd, unquotedEsc := Unquote(nil, b, 0)
+	unquoted, marks, unquotedEnd, unquotedEsc := unquote(b)
 	if !bytes.Equal(unquoted, got[6:]) || unquotedEnd != end || unquotedEsc != esc {
 		t.Fatalf("Unquote(%q): got %q, %d, %d; want %q, %d, %d", b, unquoted, unquotedEnd, unquotedEsc, got[6:], end, esc)
+	}
+	for i, c := range unquoted {
+		if (c == '"' || c == '\\' || c < ' ') && !slices.Contains(marks, uint32(i)) {
+			t.Fatalf("Unquote(%q): got marks %v, want %d among them", b, marks, i)
+		}
 	}
 	if plain := !bytes.Contains(inside, []byte(`\`)); plain != (esc == Plain) {
 		t.Fatalf("String(%q): got escapes %d, want plain %v", b, esc, plain)
@@ -116,6 +129,56 @@ func checkObject(t *testing.T, b []byte, start int) {
 	if end := o.End(); end < 0 || Space(b, end) != len(b) {
 		t.Fatalf("ReadObject(%q): got end %d, want %d", b, end, len(b))
 	}
+	checkTree(t, b, start, o.End())
+}
+
+// checkTree holds a Tree of the valid object at b[start] against ReadObject, with the
+// marks of the text and without.
+func checkTree(t *testing.T, b []byte, start, end int) {
+	t.Helper()
+	var tree Tree
+	if got := tree.Read(b, start, nil); got != end {
+		t.Fatalf("Tree.Read(%q): got end %d, want %d", b, got, end)
+	}
+	checkMembers(t, b, b[start:end], tree.Members)
+	if !utf8.Valid(b) {
+		return
+	}
+	text, marks, _, _ := unquote(AppendString(nil, b))
+	var marked Tree
+	marked.Read(text, start, marks)
+	if diff := cmp.Diff(tree.Members, marked.Members, cmp.AllowUnexported(Member{})); diff != "" {
+		t.Fatalf("%q (-without marks +with marks):\n%s", b, diff)
+	}
+}
+
+// checkMembers holds the members of one level, and those within them, against ReadObject.
+func checkMembers(t *testing.T, text, object []byte, members []Member) {
+	t.Helper()
+	i := 0
+	for o := ReadObject(object, 0); o.Next(); i += 1 + int(members[i].Inner) {
+		m := &members[i]
+		key, value := m.Key(text), m.Value(text)
+		if !bytes.Equal(key, o.Key) || !bytes.Equal(value, o.Value) || m.First != value[0] || m.KeyEscapes != o.KeyEscapes || m.Escapes != o.ValueEscapes {
+			t.Fatalf("%q: got member %q: %q, %+v, want %q: %q", text, key, value, m, o.Key, o.Value)
+		}
+		if got, want := text[m.Start:m.End], `"`+string(key)+`":`+string(value); m.Exact && string(got) != want {
+			t.Fatalf("%q: got %q for an exact member, want %q", text, got, want)
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, value); err != nil || m.Exact && !bytes.Equal(compact.Bytes(), value) {
+			t.Fatalf("%q: got an exact value %q (%v), want %q", text, value, err, &compact)
+		}
+		if got, want := int(m.Height), nesting(value); got != want {
+			t.Fatalf("%q: got height %d of %q, want %d", text, got, value, want)
+		}
+		if m.First == '{' {
+			checkMembers(t, text, value, Within(members, i))
+		}
+	}
+	if i != len(members) {
+		t.Fatalf("%q: got %d members, want %d", text, len(members), i)
+	}
 }
 
 func TestValuesReadAsTheStandardLibraryReadsThem(t *testing.T) {
@@ -152,6 +215,52 @@ func TestWhatNestsTooDeepSaysSo(t *testing.T) {
 	o := ReadObject([]byte(`{"x":`+deep+`}`), 0)
 	if o.Next() || o.End() != TooDeep {
 		t.Errorf("ReadObject: got end %d, want %d", o.End(), TooDeep)
+	}
+}
+
+func TestTreeKeepsWholeMembersOfWhatIsCutShort(t *testing.T) {
+	var tree Tree
+	text := []byte(`{"a":{"b":1},"c":{"d":2,"e":`)
+	if end := tree.Read(text, 0, nil); end >= 0 {
+		t.Errorf("got end %d, want none", end)
+	}
+	var keys []string
+	for _, m := range tree.Members {
+		keys = append(keys, string(m.Key(text)))
+	}
+	if want := []string{"a", "b"}; !slices.Equal(keys, want) {
+		t.Errorf("got members %v, want %v", keys, want)
+	}
+}
+
+func TestTreeOfAFloodIsBounded(t *testing.T) {
+	flood := []byte(`{"first":[` + strings.Repeat(`{"a":1},`, 2*maxMembers) + `1],"last":{"b":1}}`)
+	var tree Tree
+	if end := tree.Read(flood, 0, nil); end != len(flood) {
+		t.Fatalf("got end %d, want %d", end, len(flood))
+	}
+	last := tree.Members[len(tree.Members)-1]
+	if len(tree.Members) > maxMembers+1 || string(last.Key(flood)) != "last" || last.Exact || tree.Members[0].Exact {
+		t.Errorf("got %d members, the last %q, want at most %d, the last one of the first level, and none exact",
+			len(tree.Members), last.Key(flood), maxMembers+1)
+	}
+}
+
+func TestRepeatedLooksWithinOneObject(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"a":1,"b":2}`:                                 false,
+		`{"a":1,"b":{"a":2}}`:                           false,
+		`{"a":[{"b":1},{"b":2}]}`:                       false,
+		`{"a":1,"a":2}`:                                 true,
+		`{"x":{"a":1,"b":[{"c":1,"c":2}]}}`:             true,
+		`{"a":1,"\u0061":2}`:                            true,
+		`{"abcdefgh1ijklmnop":1,"abcdefgh2ijklmnop":2}`: false, // one fingerprint
+	} {
+		var tree Tree
+		tree.Read([]byte(text), 0, nil)
+		if got := Repeated([]byte(text), tree.Members); got != want {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
 	}
 }
 
@@ -219,11 +328,12 @@ func BenchmarkUnescape(b *testing.B) {
 
 func BenchmarkUnquote(b *testing.B) {
 	s := benchmarkMessage()
-	var dst []byte
+	var u Unquoter
 	b.ReportAllocs()
 	b.SetBytes(int64(len(s)))
 	for b.Loop() {
-		dst, _, _, _ = Unquote(dst[:0], s, 0)
+		u.Reset(1 << 20)
+		u.Unquote(s, 0)
 	}
 }
 

@@ -83,10 +83,6 @@ func (o *Object) Took(end int) {
 // false, or Invalid or TooDeep.
 func (o *Object) End() int { return o.i }
 
-// Member is one member of an object, as Object has it: the inside of the key's
-// string and the text of the value.
-type Member struct{ Key, Value []byte }
-
 // Array iterates over the elements of one JSON array as NextKey does over an
 // object's members.
 type Array struct {

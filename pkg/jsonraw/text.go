@@ -129,18 +129,45 @@ func copyUnescaped(dst, text []byte) int {
 	return i
 }
 
-// Unquote is String and Unescape in one pass, for the strings that take most of a
-// payload's bytes: it checks the string at b[i] and appends its text to dst. Where
-// the string is Plain, text is a part of b and dst stays as it was. dst grows once,
-// to what the rest of b can need.
-func Unquote(dst, b []byte, i int) (_, text []byte, end int, esc Escapes) {
+// Unquoter takes the quotes and escapes from the strings that hold most of a
+// payload's bytes, the messages. What it returns is valid until Reset.
+type Unquoter struct {
+	text  []byte
+	marks []uint32 // those in use and room for more
+	used  int      // of marks
+}
+
+// maxMarks bounds the marks between two calls of Reset: 1 MiB of them, twice as many as
+// 500 events of CloudTrail have.
+const maxMarks = 1 << 18
+
+// Reset makes u ready for the next strings. Buffers of more than keep bytes are let go.
+func (u *Unquoter) Reset(keep int) {
+	u.text, u.used = u.text[:0], 0
+	if cap(u.text) > keep {
+		u.text = nil
+	}
+	if u.marks == nil {
+		u.marks = make([]uint32, maxMarks)
+	}
+}
+
+// Unquote is String and Unescape in one pass: it checks the string at b[i] and returns
+// its text, which is a part of b where the string is Plain. Its buffer grows once, to
+// what the rest of b can need.
+//
+// marks are the places in text, in their order, of the bytes that were written with an
+// escape: nowhere else has text a quote, a backslash or a control character. They
+// are nil where there are too many.
+func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end int, esc Escapes) {
 	if i >= len(b) || b[i] != '"' {
-		return dst, nil, Invalid, Plain
+		return nil, nil, Invalid, Plain
 	}
 	i++
-	start, first := i, len(dst)
-	dst = slices.Grow(dst, len(b)-i+8)
-	out, o := dst[:cap(dst)], first
+	start, first := i, len(u.text)
+	u.text = slices.Grow(u.text, len(b)-i+8) // blocks are stored whole: 8 bytes of slack
+	out, o := u.text[:cap(u.text)], first
+	places, n := u.marks[u.used:], 0
 	for {
 		for i+8 <= len(b) {
 			x := binary.LittleEndian.Uint64(b[i:])
@@ -159,14 +186,18 @@ func Unquote(dst, b []byte, i int) (_, text []byte, end int, esc Escapes) {
 	special:
 		switch {
 		case i >= len(b):
-			return dst, nil, Invalid, esc
+			return nil, nil, Invalid, esc
 		case b[i] == '"' && esc == Plain:
-			return dst, b[start:i], i + 1, Plain
+			return b[start:i], nil, i + 1, Plain
 		case b[i] == '"':
-			return dst[:o], dst[first:o], i + 1, esc
+			return u.take(first, o), u.mark(n), i + 1, esc
 		case b[i] != '\\' || i+1 == len(b):
-			return dst, nil, Invalid, esc
+			return nil, nil, Invalid, esc
 		}
+		if n < len(places) {
+			places[n] = uint32(o - first)
+		}
+		n++
 		if c := escaped[b[i+1]]; c != 0 {
 			out[o] = c
 			i, o, esc = i+2, o+1, esc|Escaped
@@ -174,11 +205,26 @@ func Unquote(dst, b []byte, i int) (_, text []byte, end int, esc Escapes) {
 		}
 		end, e := unicodeEscape(b, i)
 		if end < 0 {
-			return dst, nil, Invalid, esc
+			return nil, nil, Invalid, esc
 		}
 		r, size := unescapeRune(b[i:min(i+12, len(b))])
 		i, o, esc = i+size, o+utf8.EncodeRune(out[o:], r), esc|e
 	}
+}
+
+// take returns the text that was written from first up to end, and keeps it.
+func (u *Unquoter) take(first, end int) []byte {
+	u.text = u.text[:end]
+	return u.text[first:]
+}
+
+// mark returns the n marks that were written, and keeps them.
+func (u *Unquoter) mark(n int) []uint32 {
+	if n > len(u.marks)-u.used {
+		return nil
+	}
+	u.used += n
+	return u.marks[u.used-n : u.used]
 }
 
 // unescapeRune reads the \uXXXX at the start of b, or both of a surrogate pair.
