@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,29 +15,23 @@ import (
 	"github.com/shipperd/shipperd/pkg/backfill"
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/config"
-	"github.com/shipperd/shipperd/pkg/deadletter"
-	"github.com/shipperd/shipperd/pkg/disk"
-	"github.com/shipperd/shipperd/pkg/elastic"
 	"github.com/shipperd/shipperd/pkg/logging"
 	"github.com/shipperd/shipperd/pkg/logsapi"
 	"github.com/shipperd/shipperd/pkg/pipeline"
 	"github.com/shipperd/shipperd/pkg/progress"
-	"github.com/shipperd/shipperd/pkg/record"
 )
 
 // backfillOptions are the flags of backfill.
 type backfillOptions struct {
-	group    string
-	from, to string
-	resume   bool
-	state    string
-	region   string
-	endpoint string
+	logs   logsFlags
+	job    backfill.Job
+	resume bool
+	state  string
 }
 
 func newBackfillCommand() *cobra.Command {
 	var flags configFlags
-	var o backfillOptions
+	o := backfillOptions{job: backfill.Job{To: time.Now()}}
 	cmd := &cobra.Command{
 		Use:   "backfill",
 		Short: "Load a log group's history through the same pipeline",
@@ -51,30 +44,26 @@ assumption for AWS.) A backfill that was stopped goes on with --resume.`,
 		GroupID: groupSetup,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var jobs []backfill.Job
 			if !o.resume {
-				job, err := o.job()
-				if err != nil {
-					return err
+				if err := o.job.Validate(); err != nil {
+					return usageError{err}
 				}
-				jobs = []backfill.Job{job}
 			}
 			loaded, err := flags.load()
 			if err != nil {
 				return err
 			}
-			return runBackfill(cmd.Context(), loaded.Config, o, jobs, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runBackfill(cmd.Context(), loaded.Config, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags.add(cmd)
+	o.logs.add(cmd)
+	timeFlag(cmd, &o.job.From, "from", "`time` of the first event")
+	timeFlag(cmd, &o.job.To, "to", "events from this `time` on are left out (default: now)")
 	f := cmd.Flags()
-	f.StringVar(&o.group, "group", "", "log group")
-	f.StringVar(&o.from, "from", "", "time of the first event, as 2026-01-31T00:00:00Z")
-	f.StringVar(&o.to, "to", "", "events from this time on are left out (default: now)")
+	f.StringVar(&o.job.Group, "group", "", "log group")
 	f.BoolVar(&o.resume, "resume", false, "go on with the backfills that were stopped")
 	f.StringVar(&o.state, "state", "", "folder of the backfill's own checkpoint and dead letters (default: backfill beside checkpoint.file)")
-	f.StringVar(&o.region, "region", "", "AWS region (default: the SDK's)")
-	f.StringVar(&o.endpoint, "endpoint", "", "URL of an emulator")
 	for _, name := range []string{"group", "from"} {
 		cmd.MarkFlagsOneRequired(name, "resume")
 	}
@@ -84,40 +73,17 @@ assumption for AWS.) A backfill that was stopped goes on with --resume.`,
 	return cmd
 }
 
-// job returns what the flags ask for.
-func (o *backfillOptions) job() (backfill.Job, error) {
-	job := backfill.Job{Group: o.group, To: time.Now()}
-	var errs []error
-	for _, flag := range []struct {
-		name, text string
-		to         *time.Time
-	}{{"--from", o.from, &job.From}, {"--to", o.to, &job.To}} {
-		if flag.text == "" {
-			continue
-		}
-		t, err := time.Parse(time.RFC3339, flag.text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: write it as 2026-01-31T00:00:00Z", flag.name, flag.text))
-			continue
-		}
-		*flag.to = t
-	}
-	if len(errs) == 0 {
-		errs = append(errs, job.Validate())
-	}
-	return job, asUsage(errors.Join(errs...))
-}
-
-// runBackfill runs the jobs, or without any those that were stopped.
-func runBackfill(ctx context.Context, c config.Config, o backfillOptions, jobs []backfill.Job, stdout, stderr io.Writer) (err error) {
+// runBackfill runs the job, or those that were stopped.
+func runBackfill(ctx context.Context, c config.Config, o backfillOptions, stdout, stderr io.Writer) (err error) {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	b, err := openBackfill(ctx, c, o, stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
-	if len(jobs) == 0 {
+	defer func() { err = errors.Join(err, b.out.close()) }()
+	jobs := []backfill.Job{o.job}
+	if o.resume {
 		if jobs, err = b.stopped(ctx); err != nil {
 			return err
 		}
@@ -137,12 +103,9 @@ func runBackfill(ctx context.Context, c config.Config, o backfillOptions, jobs [
 
 // backfiller is what the jobs of one command share.
 type backfiller struct {
-	config config.Config
-	api    backfill.API
 	daemon *daemon
-	store  *checkpoint.File
-	dead   *deadletter.Store
-	sink   pipeline.Sink
+	api    backfill.API
+	out    output
 	// keepTemplate goes on until the index template is in effect: history makes its
 	// indices before the stream does.
 	keepTemplate func(context.Context) error
@@ -151,50 +114,32 @@ type backfiller struct {
 // backfillIdentity binds the backfills' checkpoint file: it is of no stream.
 const backfillIdentity = "backfill"
 
-func openBackfill(ctx context.Context, c config.Config, o backfillOptions, stderr io.Writer) (*backfiller, error) {
+func openBackfill(ctx context.Context, c config.Config, o backfillOptions, stderr io.Writer) (b *backfiller, err error) {
 	state := o.state
 	if state == "" {
 		state = filepath.Join(filepath.Dir(c.Checkpoint.File), "backfill")
 	}
-	b := &backfiller{config: c, daemon: &daemon{config: c, registry: prometheus.NewRegistry(), progress: &progress.Monitor{}}}
-	d := b.daemon
+	c.Checkpoint.File = filepath.Join(state, "checkpoint.json")
+	c.DeadLetters.Dir = filepath.Join(state, "dead-letters")
+	d := &daemon{config: c, registry: prometheus.NewRegistry(), progress: &progress.Monitor{}}
 	d.log, d.level = logging.New(c.Log, stderr)
-	var err error
+	b = &backfiller{daemon: d}
 	if b.keepTemplate, err = d.startTemplate(ctx); err != nil {
 		return nil, err
 	}
 	if err := d.openDocuments(); err != nil {
 		return nil, err
 	}
-	api, err := logsapi.NewClient(ctx, o.region, o.endpoint)
-	if err != nil {
+	if b.api, err = logsapi.NewClient(ctx, o.logs.region, o.logs.endpoint); err != nil {
 		return nil, err
 	}
-	b.api = api
-	b.store, err = checkpoint.OpenFile(ctx, disk.OS{}, checkpoint.Config{File: filepath.Join(state, "checkpoint.json")},
-		checkpoint.Identity{ARN: backfillIdentity, Routing: c.RoutingHash()}, d.log, d.registry)
-	if err != nil {
-		return nil, err
-	}
-	letters := c.DeadLetters
-	letters.Dir = filepath.Join(state, "dead-letters")
-	if b.dead, err = deadletter.Open(ctx, disk.OS{}, letters, d.log, d.registry); err != nil {
-		return nil, errors.Join(err, b.store.Close())
-	}
-	b.sink, err = elastic.New(ctx, c.Elasticsearch, elastic.Deps{
-		Letters: b.dead, Progress: d.progress, Draining: ctx.Done(), Log: d.log, Registerer: d.registry,
-	})
-	if err != nil {
-		return nil, errors.Join(err, b.close())
-	}
-	return b, nil
+	b.out, err = d.openOutput(ctx, checkpoint.Identity{ARN: backfillIdentity, Routing: c.RoutingHash()})
+	return b, err
 }
-
-func (b *backfiller) close() error { return errors.Join(b.dead.Close(), b.store.Close()) }
 
 // stopped returns the jobs that began and did not end.
 func (b *backfiller) stopped(ctx context.Context) ([]backfill.Job, error) {
-	positions, err := b.store.Load(ctx)
+	positions, err := b.out.store.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -209,22 +154,14 @@ func (b *backfiller) stopped(ctx context.Context) ([]backfill.Job, error) {
 // when ctx ends.
 func (b *backfiller) run(ctx context.Context, job backfill.Job, stderr io.Writer) error {
 	d := b.daemon
-	budget, records := pipeline.NewBudget(int64(b.config.Pipeline.Memory)), &record.Pool{}
-	source := backfill.NewSource(job, backfill.Deps{API: b.api, Store: b.store, Budget: budget, Records: records, Log: d.log})
-	pipe := pipeline.New(b.config.Pipeline, pipeline.Deps{
-		Source:      source,
-		NewDecoder:  func() pipeline.Decoder { return d.documents.NewDecoder() },
-		Sink:        b.sink,
-		DeadLetters: b.dead,
-		Store:       b.store,
-		Budget:      budget,
-		Records:     records,
-		Progress:    d.progress,
-		Workers:     runtime.GOMAXPROCS(0),
-		Stream:      backfillIdentity,
-		Groups:      b.config.Documents.GroupNames(),
-		Log:         d.log,
-		Registerer:  prometheus.NewRegistry(), // a pipeline registers once, and there is one for each job
+	budget, records := d.newBudget()
+	source := backfill.NewSource(job, backfill.Deps{API: b.api, Store: b.out.store, Budget: budget, Records: records, Log: d.log})
+	pipe := d.newPipeline(b.out, pipeline.Deps{
+		Source:     source,
+		Budget:     budget,
+		Records:    records,
+		Stream:     backfillIdentity,
+		Registerer: prometheus.NewRegistry(), // a pipeline registers once, and there is one for each job
 	})
 	shown, done := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group

@@ -17,7 +17,7 @@ func TestWrongBackfillsAreUsageErrorsBeforeAnythingIsOpened(t *testing.T) {
 		{[]string{"--from", "2026-11-01T00:00:00Z"}, []string{"[group resume]"}},
 		{[]string{"--resume", "--group", "g"}, []string{"[group resume]"}},
 		{[]string{"--resume", "--to", "2026-11-01T00:00:00Z"}, []string{"[to resume]"}},
-		{[]string{"--group", "g", "--from", "yesterday", "--to", "1"}, []string{`--from "yesterday": write it as`, `--to "1": write it as`}},
+		{[]string{"--group", "g", "--from", "yesterday"}, []string{`"yesterday" for "--from"`, "write it as"}},
 		{[]string{"--group", "g", "--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z"}, []string{"want a time after from"}},
 		{[]string{"--group", "g", "--from", "1969-11-02T00:00:00Z"}, []string{"want a time after 1970"}},
 	} {

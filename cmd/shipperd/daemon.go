@@ -133,12 +133,12 @@ func (d *daemon) carry(ctx context.Context) (err error) {
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
-	out, err := d.openOutput(ctx, stream)
+	out, err := d.openOutput(ctx, checkpoint.Identity{ARN: stream.ARN, Created: stream.Created, Routing: d.config.RoutingHash()})
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
 	defer func() { err = errors.Join(err, out.close()) }()
-	budget, records := pipeline.NewBudget(int64(d.config.Pipeline.Memory)), &record.Pool{}
+	budget, records := d.newBudget()
 	source := kinesis.NewSource(stream, out.store, budget, records)
 	if out.remade {
 		source.StartOver(out.gap.From, out.gap.To)
@@ -147,21 +147,27 @@ func (d *daemon) carry(ctx context.Context) (err error) {
 	d.sayBound()
 	d.config.Pipeline.LimitHeap()
 	killpoint.Here(killpoint.DaemonOpened)
-	return pipeline.New(d.config.Pipeline, pipeline.Deps{
-		Source:      source,
-		NewDecoder:  func() pipeline.Decoder { return d.documents.NewDecoder() },
-		Sink:        out.sink,
-		DeadLetters: out.letters,
-		Store:       out.store,
-		Budget:      budget,
-		Records:     records,
-		Progress:    d.progress,
-		Workers:     runtime.GOMAXPROCS(0),
-		Stream:      d.config.Kinesis.Name(),
-		Groups:      d.config.Documents.GroupNames(),
-		Log:         d.log,
-		Registerer:  d.registry,
+	return d.newPipeline(out, pipeline.Deps{
+		Source:     source,
+		Budget:     budget,
+		Records:    records,
+		Stream:     d.config.Kinesis.Name(),
+		Registerer: d.registry,
 	}).Run(ctx)
+}
+
+// newBudget returns what a source and its pipeline share.
+func (d *daemon) newBudget() (*pipeline.Budget, *record.Pool) {
+	return pipeline.NewBudget(int64(d.config.Pipeline.Memory)), &record.Pool{}
+}
+
+// newPipeline returns a pipeline into out; deps has what is its own.
+func (d *daemon) newPipeline(out output, deps pipeline.Deps) *pipeline.Pipeline {
+	deps.NewDecoder = func() pipeline.Decoder { return d.documents.NewDecoder() }
+	deps.Sink, deps.DeadLetters, deps.Store = out.sink, out.letters, out.store
+	deps.Progress, deps.Log = d.progress, d.log
+	deps.Workers, deps.Groups = runtime.GOMAXPROCS(0), d.config.Documents.GroupNames()
+	return pipeline.New(d.config.Pipeline, deps)
 }
 
 // output is where events and positions go.
@@ -174,13 +180,24 @@ type output struct {
 	close   func() error
 }
 
-func (d *daemon) openOutput(ctx context.Context, stream *kinesis.Stream) (output, error) {
+// openOutput opens the output, with positions of this identity.
+func (d *daemon) openOutput(ctx context.Context, identity checkpoint.Identity) (output, error) {
 	if d.dry != nil {
 		return newDryOutput(d.dry), nil
 	}
-	store, err := checkpoint.OpenFile(ctx, disk.OS{}, d.config.Checkpoint, checkpoint.Identity{
-		ARN: stream.ARN, Created: stream.Created, Routing: d.config.RoutingHash(),
-	}, d.log, d.registry)
+	out, err := d.openState(ctx, identity)
+	if err != nil {
+		return output{}, err
+	}
+	if out.sink, err = d.openIndex(ctx, out.letters); err != nil {
+		return output{}, errors.Join(err, out.close())
+	}
+	return out, nil
+}
+
+// openState opens what lies on the disk; the sink is left to the caller.
+func (d *daemon) openState(ctx context.Context, identity checkpoint.Identity) (output, error) {
+	store, err := checkpoint.OpenFile(ctx, disk.OS{}, d.config.Checkpoint, identity, d.log, d.registry)
 	if err != nil {
 		return output{}, err
 	}
@@ -188,15 +205,16 @@ func (d *daemon) openOutput(ctx context.Context, stream *kinesis.Stream) (output
 	if err != nil {
 		return output{}, errors.Join(err, store.Close())
 	}
-	closeBoth := func() error { return errors.Join(letters.Close(), store.Close()) }
-	sink, err := elastic.New(ctx, d.config.Elasticsearch, elastic.Deps{
+	gap, remade := store.Remade()
+	return output{store: store, letters: letters, gap: gap, remade: remade, close: func() error {
+		return errors.Join(letters.Close(), store.Close())
+	}}, nil
+}
+
+func (d *daemon) openIndex(ctx context.Context, letters pipeline.DeadLetters) (pipeline.Sink, error) {
+	return elastic.New(ctx, d.config.Elasticsearch, elastic.Deps{
 		Letters: letters, Progress: d.progress, Draining: ctx.Done(), Log: d.log, Registerer: d.registry,
 	})
-	if err != nil {
-		return output{}, errors.Join(err, closeBoth())
-	}
-	gap, remade := store.Remade()
-	return output{store: store, letters: letters, sink: sink, gap: gap, remade: remade, close: closeBoth}, nil
 }
 
 // unlessEnded turns the end of ctx while something was waited for into nothing:

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,18 +20,13 @@ import (
 	"golang.org/x/term"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
-	"github.com/shipperd/shipperd/pkg/deadletter"
+	"github.com/shipperd/shipperd/pkg/config"
 	"github.com/shipperd/shipperd/pkg/demo"
-	"github.com/shipperd/shipperd/pkg/disk"
-	"github.com/shipperd/shipperd/pkg/document"
-	"github.com/shipperd/shipperd/pkg/elastic"
-	"github.com/shipperd/shipperd/pkg/enrich"
 	"github.com/shipperd/shipperd/pkg/kinesis"
 	"github.com/shipperd/shipperd/pkg/kinesis/kinesisfake"
 	"github.com/shipperd/shipperd/pkg/logging"
 	"github.com/shipperd/shipperd/pkg/pipeline"
 	"github.com/shipperd/shipperd/pkg/progress"
-	"github.com/shipperd/shipperd/pkg/record"
 )
 
 // demoOptions are the flags of demo.
@@ -97,18 +91,19 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 	summary := demo.NewSummary()
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
-	pipe, client, err := newDemoPipeline(ctx, o, endpoint, state, summary, stderr)
+	d, err := newDemonstration(ctx, o, endpoint, state, summary, stderr)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, d.out.close()) }()
 	var group errgroup.Group
 	group.Go(func() error {
 		defer finish()
-		return pipe.Run(ctx)
+		return d.pipe.Run(ctx)
 	})
 	group.Go(func() error {
 		err := demo.Load(ctx, func(ctx context.Context, key string, data []byte) error {
-			_, err := client.PutRecord(ctx, &sdk.PutRecordInput{StreamName: new(demoStream), PartitionKey: &key, Data: data})
+			_, err := d.client.PutRecord(ctx, &sdk.PutRecordInput{StreamName: new(demoStream), PartitionKey: &key, Data: data})
 			return err
 		}, demo.Options{Events: o.events, Seed: o.seed, Start: time.Now().Add(-time.Duration(o.events) * demo.Step)})
 		if err != nil {
@@ -179,72 +174,53 @@ func serveKinesis(ctx context.Context) (url string, stop func() error, err error
 	}, nil
 }
 
-// newDemoPipeline puts the daemon's own parts together around the endpoint.
-func newDemoPipeline(ctx context.Context, o demoOptions, endpoint, state string, summary *demo.Summary, stderr io.Writer) (*pipeline.Pipeline, *sdk.Client, error) {
-	registry, monitor := prometheus.NewRegistry(), &progress.Monitor{}
-	log, _ := logging.New(logging.Config{Level: "warn", Format: "console"}, stderr)
-	settings := pipeline.DefaultConfig()
-	budget, records := pipeline.NewBudget(int64(settings.Memory)), &record.Pool{}
+// demonstration is a daemon before the endpoint in this process.
+type demonstration struct {
+	client *sdk.Client
+	out    output
+	pipe   *pipeline.Pipeline
+}
 
-	source := kinesis.DefaultConfig()
-	source.Stream = demoStream
-	source.Limits.Idle = 100 * time.Millisecond // a demonstration is not to wait a second for its last records
+// newDemonstration puts the daemon's own parts together.
+func newDemonstration(ctx context.Context, o demoOptions, endpoint, state string, summary *demo.Summary, stderr io.Writer) (*demonstration, error) {
+	c := config.Default()
+	c.Kinesis.Stream = demoStream
+	c.Kinesis.Limits.Idle = 100 * time.Millisecond // a demonstration is not to wait a second for its last records
+	c.Elasticsearch.Endpoints = []string{o.elasticsearch}
+	c.Checkpoint.File = filepath.Join(state, "checkpoint.json")
+	c.DeadLetters.Dir = filepath.Join(state, "dead-letters")
+	d := &daemon{config: c, registry: prometheus.NewRegistry(), progress: &progress.Monitor{}}
+	d.log, d.level = logging.New(logging.Config{Level: "warn", Format: "console"}, stderr)
+	if err := d.openDocuments(); err != nil {
+		return nil, err
+	}
 	client := sdk.New(sdk.Options{
 		Region: demoRegion, BaseEndpoint: &endpoint, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider(demoKey, demoKey, ""),
 	})
-	stream, err := kinesis.Open(ctx, client, source, monitor, log, registry)
+	stream, err := kinesis.Open(ctx, client, c.Kinesis, d.progress, d.log, d.registry)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	store, err := checkpoint.OpenFile(ctx, disk.OS{}, checkpoint.Config{File: filepath.Join(state, "checkpoint.json")},
-		checkpoint.Identity{ARN: stream.ARN, Created: stream.Created}, log, registry)
+	out, err := d.openState(ctx, checkpoint.Identity{ARN: stream.ARN, Created: stream.Created})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	letters := deadletter.DefaultConfig()
-	letters.Dir = filepath.Join(state, "dead-letters")
-	dead, err := deadletter.Open(ctx, disk.OS{}, letters, log, registry)
-	if err != nil {
-		return nil, nil, err
-	}
-	enricher, err := enrich.New(enrich.DefaultConfig(), log, registry)
-	if err != nil {
-		return nil, nil, err
-	}
-	documents, err := document.New(document.DefaultConfig(), document.Options{Enrich: enricher})
-	if err != nil {
-		return nil, nil, err
-	}
-	sink, err := newDemoSink(ctx, o, elastic.Deps{
-		Letters: dead, Progress: monitor, Draining: ctx.Done(), Log: log, Registerer: registry,
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return pipeline.New(settings, pipeline.Deps{
-		Source:      kinesis.NewSource(stream, store, budget, records),
-		NewDecoder:  func() pipeline.Decoder { return documents.NewDecoder() },
-		Sink:        summary.Watch(sink),
-		DeadLetters: dead,
-		Store:       store,
-		Budget:      budget,
-		Records:     records,
-		Progress:    monitor,
-		Workers:     runtime.GOMAXPROCS(0),
-		Stream:      demoStream,
-		Groups:      document.DefaultConfig().GroupNames(),
-		Log:         log,
-		Registerer:  registry,
-	}), client, nil
-}
-
-// newDemoSink returns the files' sink, or that of an Elasticsearch.
-func newDemoSink(ctx context.Context, o demoOptions, deps elastic.Deps) (pipeline.Sink, error) {
 	if o.elasticsearch == "" {
-		return demo.NewFiles(o.out)
+		out.sink, err = demo.NewFiles(o.out)
+	} else {
+		out.sink, err = d.openIndex(ctx, out.letters)
 	}
-	config := elastic.DefaultConfig()
-	config.Endpoints = []string{o.elasticsearch}
-	return elastic.New(ctx, config, deps)
+	if err != nil {
+		return nil, errors.Join(err, out.close())
+	}
+	out.sink = summary.Watch(out.sink)
+	budget, records := d.newBudget()
+	return &demonstration{client, out, d.newPipeline(out, pipeline.Deps{
+		Source:     kinesis.NewSource(stream, out.store, budget, records),
+		Budget:     budget,
+		Records:    records,
+		Stream:     demoStream,
+		Registerer: d.registry,
+	})}, nil
 }

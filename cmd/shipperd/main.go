@@ -124,7 +124,10 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 // own for them.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return asUsage(cmd.ValidateFlagGroups())
+		if err := cmd.ValidateFlagGroups(); err != nil {
+			return usageError{err}
+		}
+		return nil
 	}
 	err := fmt.Errorf("unknown command or argument %q", args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {

@@ -24,8 +24,7 @@ const maxLine = 1 << 20
 
 func newParseCommand() *cobra.Command {
 	var flags configFlags
-	line := document.Line{Owner: "123456789012"}
-	var at string
+	line := document.Line{Owner: "123456789012", Time: time.Now()}
 	cmd := &cobra.Command{
 		Use:   "parse",
 		Short: "Show what becomes of log lines pasted into standard input",
@@ -38,13 +37,6 @@ endpoints here.`,
 		GroupID: groupCheck,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var err error
-			line.Time = time.Now()
-			if at != "" {
-				if line.Time, err = time.Parse(time.RFC3339, at); err != nil {
-					return usageError{fmt.Errorf("--time %q: write it as 2026-01-31T00:00:00Z", at)}
-				}
-			}
 			documents, err := flags.documents()
 			if err != nil {
 				return err
@@ -56,7 +48,7 @@ endpoints here.`,
 	cmd.Flags().StringVar(&line.Group, "group", "", "log group that the lines come from")
 	cmd.Flags().StringVar(&line.Stream, "stream", "", "log stream that they come from")
 	cmd.Flags().StringVar(&line.Format, "format", "", "read them as this format, whatever the configuration says")
-	cmd.Flags().StringVar(&at, "time", "", "time of the events, as 2026-01-31T00:00:00Z (default: now)")
+	timeFlag(cmd, &line.Time, "time", "`time` of the events (default: now)")
 	return cmd
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
@@ -20,43 +19,14 @@ import (
 	"github.com/shipperd/shipperd/pkg/replay"
 )
 
-// replayOptions are the flags of replay.
-type replayOptions struct {
-	reasons      []string
-	index        string
-	since, until string
-	suffix       string
-	reduced      bool
-}
-
 // suffixLetters are what an index name takes, wherever it stands in it.
 const suffixLetters = "abcdefghijklmnopqrstuvwxyz0123456789._-"
 
-// filter returns the letters that are meant.
-func (o *replayOptions) filter() (deadletter.Filter, error) {
-	f := deadletter.Filter{Reasons: o.reasons, Index: o.index}
-	var errs []error
-	for _, flag := range []struct {
-		name, text string
-		to         *time.Time
-	}{{"--since", o.since, &f.Since}, {"--until", o.until, &f.Until}} {
-		if flag.text == "" {
-			continue
-		}
-		var err error
-		if *flag.to, err = time.Parse(time.RFC3339, flag.text); err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: write it as 2026-01-31T00:00:00Z", flag.name, flag.text))
-		}
-	}
-	if err := errors.Join(append(errs, f.Validate())...); err != nil {
-		return f, usageError{err}
-	}
-	return f, nil
-}
-
 func newReplayCommand() *cobra.Command {
 	var flags configFlags
-	var o replayOptions
+	var filter deadletter.Filter
+	var suffix string
+	var reduced bool
 	cmd := &cobra.Command{
 		Use:   "replay",
 		Short: "Send dead letters again, once their cause has been repaired",
@@ -74,30 +44,29 @@ form (they have shipperd.rejected), from their messages; no dead letter is touch
 		GroupID: groupMain,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := o.filter()
-			if err != nil {
-				return err
+			if err := filter.Validate(); err != nil {
+				return usageError{err}
 			}
-			if strings.Trim(o.suffix, suffixLetters) != "" {
-				return usageError{fmt.Errorf("--index-suffix %q: an index name takes only a-z, 0-9, '.', '_' and '-'", o.suffix)}
+			if strings.Trim(suffix, suffixLetters) != "" {
+				return usageError{fmt.Errorf("--index-suffix %q: an index name takes only a-z, 0-9, '.', '_' and '-'", suffix)}
 			}
 			loaded, err := flags.load()
 			if err != nil {
 				return err
 			}
-			if o.reduced {
-				return runReduced(cmd.Context(), loaded.Config, o.index, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if reduced {
+				return runReduced(cmd.Context(), loaded.Config, filter.Index, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
-			return runReplay(cmd.Context(), loaded.Config, filter, o.suffix, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runReplay(cmd.Context(), loaded.Config, filter, suffix, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().StringSliceVar(&o.reasons, "reason", nil, "only letters of these reasons")
-	cmd.Flags().StringVar(&o.index, "index", "", "only letters of indices that match, with * and ?")
-	cmd.Flags().StringVar(&o.since, "since", "", "only letters given up at this time or later, as 2026-01-31T00:00:00Z")
-	cmd.Flags().StringVar(&o.until, "until", "", "only letters given up before this time")
-	cmd.Flags().StringVar(&o.suffix, "index-suffix", "", "put behind the name of every index, where the document's own is read-only now")
-	cmd.Flags().BoolVar(&o.reduced, "reduced", false, "repair reduced documents instead of sending dead letters")
+	cmd.Flags().StringSliceVar(&filter.Reasons, "reason", nil, "only letters of these reasons")
+	cmd.Flags().StringVar(&filter.Index, "index", "", "only letters of indices that match, with * and ?")
+	timeFlag(cmd, &filter.Since, "since", "only letters given up at this `time` or later")
+	timeFlag(cmd, &filter.Until, "until", "only letters given up before this `time`")
+	cmd.Flags().StringVar(&suffix, "index-suffix", "", "put behind the name of every index, where the document's own is read-only now")
+	cmd.Flags().BoolVar(&reduced, "reduced", false, "repair reduced documents instead of sending dead letters")
 	for _, other := range []string{"reason", "since", "until", "index-suffix"} {
 		cmd.MarkFlagsMutuallyExclusive("reduced", other)
 	}

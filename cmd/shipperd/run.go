@@ -1,13 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"strings"
-
-	"github.com/spf13/cobra"
-
-	"github.com/shipperd/shipperd/pkg/config"
-)
+import "github.com/spf13/cobra"
 
 func newRunCommand() *cobra.Command {
 	var flags configFlags
@@ -39,27 +32,4 @@ Exit code 78 means that the configuration is wrong: no restart helps.`,
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "print what would be sent, as the bulk API takes it; index, store and checkpoint nothing")
 	return cmd
-}
-
-// configFlags are the flags of every command that reads the configuration.
-type configFlags struct {
-	file string
-	set  []string
-}
-
-func (f *configFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.file, "config", "", "configuration file (default: $SHIPPERD_CONFIG, else "+config.DefaultFile+" if it is there)")
-	cmd.Flags().StringArrayVar(&f.set, "set", nil, "a value over file and environment, as `key=value`, such as log.level=debug; may be repeated")
-}
-
-func (f *configFlags) load() (*config.Loaded, error) {
-	overrides := make([]config.Override, 0, len(f.set))
-	for _, s := range f.set {
-		key, value, ok := strings.Cut(s, "=")
-		if !ok {
-			return nil, usageError{fmt.Errorf("--set %q: write it as key=value, such as log.level=debug", s)}
-		}
-		overrides = append(overrides, config.Override{Key: key, Value: value, Flag: "--set"})
-	}
-	return config.Load(f.file, overrides...)
 }

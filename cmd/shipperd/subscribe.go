@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -18,11 +15,8 @@ import (
 
 // subscribeOptions are the flags of subscribe's commands.
 type subscribeOptions struct {
-	request  subscription.Request
-	prefixes []string
-	format   string
-	region   string
-	endpoint string
+	logs    logsFlags
+	request subscription.Request
 }
 
 func newSubscribeCommand() *cobra.Command {
@@ -49,53 +43,47 @@ line, and shipperd makes the pattern's fields itself.`,
 
 // addSelection adds the flags that name log groups and the account.
 func (o *subscribeOptions) addSelection(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringArrayVar(&o.request.Groups, "group", nil, "log group, or a glob in which * also matches /; may be repeated")
-	flags.StringArrayVar(&o.prefixes, "prefix", nil, "all log groups whose name begins so; may be repeated")
-	flags.StringArrayVar(&o.request.Except, "except", nil, "log group or glob to leave out; may be repeated")
-	flags.StringVar(&o.region, "region", "", "AWS region (default: the SDK's)")
-	flags.StringVar(&o.endpoint, "endpoint", "", "URL of an emulator")
+	flags, groups := cmd.Flags(), &o.request.Groups
+	flags.Func("group", "log `group`, or a glob in which * also matches /; may be repeated", func(group string) error {
+		*groups = append(*groups, group)
+		return nil
+	})
+	flags.Func("prefix", "all log groups whose name begins with this `prefix`; may be repeated", func(prefix string) error {
+		*groups = append(*groups, prefix+"*")
+		return nil
+	})
+	flags.StringArrayVar(&o.request.Except, "except", nil, "log `group` or glob to leave out; may be repeated")
+	o.logs.add(cmd)
 }
 
 // addPattern adds the flags that say which lines are delivered.
 func (o *subscribeOptions) addPattern(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.request.Pattern, "pattern", "", "filter pattern; empty delivers every line")
-	cmd.Flags().StringVar(&o.format, "format", "", "the lab's pattern of that name: "+strings.Join(presetNames(), ", "))
-	cmd.MarkFlagsMutuallyExclusive("pattern", "format")
-}
-
-func presetNames() (names []string) {
+	var names []string
 	for _, p := range subscription.Presets() {
 		names = append(names, p.Name)
 	}
-	return names
-}
-
-// finish puts together what several flags say.
-func (o *subscribeOptions) finish() error {
-	for _, prefix := range o.prefixes {
-		o.request.Groups = append(o.request.Groups, prefix+"*")
-	}
-	if o.format == "" {
+	known := strings.Join(names, ", ")
+	cmd.Flags().StringVar(&o.request.Pattern, "pattern", "", "filter pattern; empty delivers every line")
+	cmd.Flags().Func("format", "the lab's pattern of that `name`: "+known, func(name string) error {
+		preset, ok := subscription.FindPreset(name)
+		if !ok {
+			return fmt.Errorf("choose one of %s", known)
+		}
+		o.request.Pattern = preset.Pattern
 		return nil
-	}
-	preset, ok := subscription.FindPreset(o.format)
-	if !ok {
-		return usageError{fmt.Errorf("--format %q is not known; choose one of %s", o.format, strings.Join(presetNames(), ", "))}
-	}
-	o.request.Pattern = preset.Pattern
-	return nil
+	})
+	cmd.MarkFlagsMutuallyExclusive("pattern", "format")
 }
 
-func (o *subscribeOptions) manager(ctx context.Context, stderr io.Writer) (*subscription.Manager, error) {
-	log, _ := logging.New(logging.DefaultConfig(), stderr)
-	api, err := logsapi.NewClient(ctx, o.region, o.endpoint)
+func (o *subscribeOptions) manager(cmd *cobra.Command) (*subscription.Manager, error) {
+	log, _ := logging.New(logging.DefaultConfig(), cmd.ErrOrStderr())
+	api, err := logsapi.NewClient(cmd.Context(), o.logs.region, o.logs.endpoint)
 	if err != nil {
 		return nil, err
 	}
 	source := kinesis.DefaultConfig()
-	source.Stream, source.Region, source.Endpoint = o.request.Stream, o.region, o.endpoint
-	streams, err := kinesis.NewClient(ctx, source)
+	source.Stream, source.Region, source.Endpoint = o.request.Stream, o.logs.region, o.logs.endpoint
+	streams, err := kinesis.NewClient(cmd.Context(), source)
 	if err != nil {
 		return nil, err
 	}
@@ -110,10 +98,10 @@ func newSubscribePlanCommand(apply bool) *cobra.Command {
 		Short: "Show what apply would do; writes nothing",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(o.finish(), asUsage(o.request.Validate())); err != nil {
-				return err
+			if err := o.request.Validate(); err != nil {
+				return usageError{err}
 			}
-			manager, err := o.manager(cmd.Context(), cmd.ErrOrStderr())
+			manager, err := o.manager(cmd)
 			if err != nil {
 				return err
 			}
@@ -142,13 +130,6 @@ func newSubscribePlanCommand(apply bool) *cobra.Command {
 	return cmd
 }
 
-func asUsage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return usageError{err}
-}
-
 func applyPlan(cmd *cobra.Command, manager *subscription.Manager, plan subscription.Plan) error {
 	return manager.Apply(cmd.Context(), plan, func(row subscription.Row) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", row.Action, logging.Printable([]byte(row.Group)))
@@ -162,10 +143,7 @@ func newSubscribeStatusCommand() *cobra.Command {
 		Short: "Show the filters of log groups",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.finish(); err != nil {
-				return err
-			}
-			manager, err := o.manager(cmd.Context(), cmd.ErrOrStderr())
+			manager, err := o.manager(cmd)
 			if err != nil {
 				return err
 			}
@@ -189,10 +167,7 @@ func newSubscribeRemoveCommand() *cobra.Command {
 		Short: "Show the filters that would be removed, and with --yes remove them",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.finish(); err != nil {
-				return err
-			}
-			manager, err := o.manager(cmd.Context(), cmd.ErrOrStderr())
+			manager, err := o.manager(cmd)
 			if err != nil {
 				return err
 			}
@@ -223,9 +198,6 @@ func newSubscribeTestCommand() *cobra.Command {
 		Short: "Show offline which lines a pattern would deliver, and which fields it would make",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if err := o.finish(); err != nil {
-				return err
-			}
 			in := cmd.InOrStdin()
 			if file != "" {
 				f, err := os.Open(file)

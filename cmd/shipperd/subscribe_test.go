@@ -18,7 +18,7 @@ func TestWrongSubscriptionsAreUsageErrorsBeforeAnyCall(t *testing.T) {
 	}{
 		{[]string{"plan"}, []string{"name the Kinesis stream", `role ""`, "name at least one log group"}},
 		{[]string{"apply", "--group", "g", "--stream", "s", "--role", "r", "--pattern", "[a"}, []string{`role "r"`, `filter pattern "[a", character 1`}},
-		{[]string{"plan", "--group", "g", "--stream", "s", "--role", role, "--format", "syslog"}, []string{`--format "syslog"`, "apache, sshd, cloudtrail, vpcflow, empty"}},
+		{[]string{"plan", "--group", "g", "--stream", "s", "--role", role, "--format", "syslog"}, []string{`"syslog" for "--format"`, "apache, sshd, cloudtrail, vpcflow, empty"}},
 		{[]string{"plan", "--group", "g", "--stream", "s", "--role", role, "--filter", "a:b"}, []string{`filter name "a:b"`}},
 		{[]string{"plan", "--format", "sshd", "--pattern", ""}, []string{"[format pattern]"}},
 		{[]string{"plan", "--grp", "g"}, []string{"did you mean --group?"}},
