@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
 	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/test/daemon"
 	"github.com/shipperd/shipperd/test/servers"
 )
 
@@ -22,10 +23,10 @@ func TestLogEventsOfASubscribedGroupAreFoundByTheLabsSearches(t *testing.T) {
 	const events = 2000
 	name := uniqueName(t)
 	awsURL, searchURL := servers.LocalStack(t), servers.Elasticsearch(t)
-	stream, index := newStream(t, awsURL, name, 2), newIndex(t, searchURL, name)
+	stream, index := newStream(t, awsURL, name, 2), daemon.NewIndex(t, searchURL, name)
 	logs := cloudwatchlogs.New(cloudwatchlogs.Options{Region: region, BaseEndpoint: &awsURL, Credentials: testCredentials()})
-	d := newDaemon(t, awsURL, name, searchURL, name, "SHIPPERD_GROUPS="+groups())
-	d.start()
+	d := prepare(t, awsURL, searchURL, name, "SHIPPERD_GROUPS="+groups())
+	d.Start()
 
 	// The service refuses events that are older than two weeks.
 	site := demo.NewSite(1, time.Now().Add(-time.Hour))
@@ -38,7 +39,7 @@ func TestLogEventsOfASubscribedGroupAreFoundByTheLabsSearches(t *testing.T) {
 			return e.Group != group.Name
 		}))
 	}
-	index.awaitCount(events, func() { d.scrape() })
+	awaitCount(t, index, events, d)
 
 	holds := func(group, text string) int {
 		n := 0
@@ -63,11 +64,11 @@ func TestLogEventsOfASubscribedGroupAreFoundByTheLabsSearches(t *testing.T) {
 		{"userAgent is aws-cli", `{"match_phrase":{"userAgent":"aws-cli"}}`, holds(demo.CloudTrailLogGroup, `"userAgent":"aws-cli`)},
 		{"action.keyword is REJECT", `{"match_phrase":{"action.keyword":"REJECT"}}`, holds(demo.VPCFlowLogGroup, " REJECT ")},
 	} {
-		if got, err := index.count(search.query); err != nil || got != search.want || got == 0 {
+		if got, err := index.Count(search.query); err != nil || got != search.want || got == 0 {
 			t.Errorf("%s: got %d documents, %v, want %d and not none", search.name, got, err, search.want)
 		}
 	}
-	d.terminate()
+	d.Terminate()
 }
 
 // groups is a configuration that gives the fields of the lab's patterns to groups

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/test/daemon"
 	"github.com/shipperd/shipperd/test/servers"
 )
 
@@ -112,16 +113,15 @@ const recordsRead = "shipperd_kinesis_records_total"
 
 // awaitNoReading waits until no record has been read for five seconds, many times
 // as long as the source is idle between two reads, and returns the metrics.
-func (d *daemon) awaitNoReading() metrics {
-	d.t.Helper()
-	last, since := d.scrape(), time.Now()
-	await(d.t, patience, func() error {
-		m := d.scrape()
-		if m.sum(recordsRead) != last.sum(recordsRead) {
+func awaitNoReading(d *daemon.Test) daemon.Metrics {
+	last, since := d.Scrape(), time.Now()
+	d.Await(func() error {
+		m := d.Scrape()
+		if m.Sum(recordsRead) != last.Sum(recordsRead) {
 			last, since = m, time.Now()
 		}
 		if quiet := time.Since(since); quiet < 5*time.Second {
-			return fmt.Errorf("%.0f records read, the last %v ago, want 5s", m.sum(recordsRead), quiet)
+			return fmt.Errorf("%.0f records read, the last %v ago, want 5s", m.Sum(recordsRead), quiet)
 		}
 		last = m
 		return nil
@@ -134,49 +134,47 @@ func TestIndexAwayStopsReadingAtTheBudgetAndLosesNothing(t *testing.T) {
 	const before, during = 2000, 30000
 	name := uniqueName(t)
 	kinesisURL, searchURL := servers.Kinesis(t), servers.Elasticsearch(t)
-	stream, index := newStream(t, kinesisURL, name, 4), newIndex(t, searchURL, name)
+	stream, index := newStream(t, kinesisURL, name, 4), daemon.NewIndex(t, searchURL, name)
 	p := newProxy(t, searchURL)
-	d := newDaemon(t, kinesisURL, name, p.url(), name, "SHIPPERD_PIPELINE_MEMORY=16MiB")
-	d.start()
+	d := prepare(t, kinesisURL, p.url(), name, "SHIPPERD_PIPELINE_MEMORY=16MiB")
+	d.Start()
 	ids := stream.load(demo.Options{Events: before, Start: aroundMidnight})
-	index.awaitCount(before, func() { d.scrape() })
+	awaitCount(t, index, before, d)
 
 	p.cut()
 	for id := range stream.load(demo.Options{Events: during, Seed: 1, Start: aroundMidnight}) {
 		ids[id] = true
 	}
-	stopped := d.awaitNoReading()
-	if held, limit := stopped.sum("shipperd_in_flight_bytes"), stopped.sum("shipperd_memory_limit_bytes"); held < limit/2 {
+	stopped := awaitNoReading(d)
+	if held, limit := stopped.Sum("shipperd_in_flight_bytes"), stopped.Sum("shipperd_memory_limit_bytes"); held < limit/2 {
 		t.Errorf("with reading stopped: got %.0f bytes in flight, want at least half of %.0f", held, limit)
 	}
 	// The collector lets memory swing; what grows is higher in the second half.
 	var peaks [2]float64
 	for half := range peaks {
 		watch(t, outage(t)/2, func() {
-			peaks[half] = max(peaks[half], d.residentMiB())
-			if _, err := d.get("/healthz"); err != nil {
-				t.Errorf("an outage of the index must not make the daemon unhealthy: %v", err)
-			}
+			peaks[half] = max(peaks[half], d.Scrape().Sum("process_resident_memory_bytes")/(1<<20))
+			d.Get("/healthz") // an outage of the index does not make the daemon unhealthy
 		})
 	}
 	if peaks[1] > 1.1*peaks[0] {
 		t.Errorf("resident memory: got at most %.1f MiB in the first half of the outage and %.1f MiB in the second, want no growth", peaks[0], peaks[1])
 	}
-	end := d.scrape()
-	if got, want := end.sum(recordsRead), stopped.sum(recordsRead); got != want {
+	end := d.Scrape()
+	if got, want := end.Sum(recordsRead), stopped.Sum(recordsRead); got != want {
 		t.Errorf("records read at the end of the outage: got %.0f, want %.0f as at its beginning", got, want)
 	}
-	if received := end.sum("shipperd_events_received_total"); received >= before+during {
+	if received := end.Sum("shipperd_events_received_total"); received >= before+during {
 		t.Errorf("got all %.0f events read, want reading stopped by the budget", received)
 	}
 	t.Logf("with reading stopped: %.0f of %d events received, resident memory at most %.1f MiB",
-		end.sum("shipperd_events_received_total"), before+during, max(peaks[0], peaks[1]))
+		end.Sum("shipperd_events_received_total"), before+during, max(peaks[0], peaks[1]))
 
 	p.open()
-	index.awaitCount(before+during, func() { d.scrape() })
-	index.wantIDs(ids)
-	if waited := d.scrape().sum("shipperd_backpressure_seconds_total"); waited < outage(t).Seconds() {
+	awaitCount(t, index, before+during, d)
+	wantIDs(t, index, ids)
+	if waited := d.Scrape().Sum("shipperd_backpressure_seconds_total"); waited < outage(t).Seconds() {
 		t.Errorf("got %.1f s of backpressure, want %v at least", waited, outage(t))
 	}
-	d.terminate()
+	d.Terminate()
 }

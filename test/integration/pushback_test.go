@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/test/daemon"
 	"github.com/shipperd/shipperd/test/servers"
 )
 
@@ -20,47 +21,47 @@ func TestRejectedItemsAreSentAgainAndNoOthers(t *testing.T) {
 	name := uniqueName(t)
 	kinesisURL := servers.Kinesis(t)
 	searchURL := servers.OwnElasticsearch(t, "node.processors=1", "thread_pool.write.size=1", "thread_pool.write.queue_size=1")
-	stream, index := newStream(t, kinesisURL, name, 4), newIndex(t, searchURL, name)
-	d := newDaemon(t, kinesisURL, name, searchURL, name,
+	stream, index := newStream(t, kinesisURL, name, 4), daemon.NewIndex(t, searchURL, name)
+	d := prepare(t, kinesisURL, searchURL, name,
 		"SHIPPERD_PIPELINE_BATCH_MAX_DOCUMENTS=100", fmt.Sprintf("SHIPPERD_ELASTICSEARCH_MAX_REQUESTS=%d", maxRequests))
-	d.start()
+	d.Start()
 	// Several shards, so that a request can be taken in part. Now, with the template.
 	for _, day := range []string{"2026.11.19", "2026.11.20"} {
-		index.ask(http.MethodPut, "/"+name+"-"+day, `{"settings":{"number_of_shards":3}}`, new(struct{}))
+		index.Ask(http.MethodPut, "/"+name+"-"+day, `{"settings":{"number_of_shards":3}}`, new(struct{}))
 	}
-	stopNoise := makeNoise(t, newIndex(t, searchURL, "noise"))
+	stopNoise := makeNoise(t, daemon.NewIndex(t, searchURL, "noise"))
 	ids := stream.load(demo.Options{Events: events, Start: aroundMidnight})
 
 	smallest := float64(maxRequests)
-	rejected := func(m metrics) float64 {
-		return m.sum("shipperd_bulk_item_errors_total", `type="es_rejected_execution_exception"`)
+	rejected := func(m daemon.Metrics) float64 {
+		return m.Sum("shipperd_bulk_item_errors_total", `type="es_rejected_execution_exception"`)
 	}
-	await(t, patience, func() error {
-		m := d.scrape()
-		smallest = min(smallest, m.sum("shipperd_bulk_window"))
+	d.Await(func() error {
+		m := d.Scrape()
+		smallest = min(smallest, m.Sum("shipperd_bulk_window"))
 		if rejected(m) == 0 || smallest == maxRequests {
 			return fmt.Errorf("got %.0f rejected items and a window of %.0f, want some and less than %d", rejected(m), smallest, maxRequests)
 		}
 		return nil
 	})
 	stopNoise()
-	index.awaitCount(events, func() { d.scrape() })
-	index.wantIDs(ids)
-	m := d.scrape()
-	if got := m.outcome("duplicate"); got != 0 {
+	awaitCount(t, index, events, d)
+	wantIDs(t, index, ids)
+	m := d.Scrape()
+	if got := m.Outcome("duplicate"); got != 0 {
 		t.Errorf("got %d duplicates, want 0: documents that were indexed have been sent again", got)
 	}
-	if got := m.outcome("indexed"); got != events {
+	if got := m.Outcome("indexed"); got != events {
 		t.Errorf("got %d documents indexed, want %d", got, events)
 	}
 	t.Logf("%.0f items rejected, smallest window %.0f of %d", rejected(m), smallest, maxRequests)
-	d.terminate()
+	d.Terminate()
 }
 
 // makeNoise keeps the node's only writer busy until stop is called.
-func makeNoise(t *testing.T, x *searchIndex) (stop func()) {
+func makeNoise(t *testing.T, x *daemon.Index) (stop func()) {
 	t.Helper()
-	x.ask(http.MethodPut, "/"+x.prefix, `{"settings":{"number_of_shards":4}}`, new(struct{}))
+	x.Ask(http.MethodPut, "/"+x.Prefix, `{"settings":{"number_of_shards":4}}`, new(struct{}))
 	var body bytes.Buffer
 	for range 500 {
 		fmt.Fprintf(&body, "{\"index\":{}}\n{\"text\":\"one two three four five six\"}\n")
@@ -71,7 +72,7 @@ func makeNoise(t *testing.T, x *searchIndex) (stop func()) {
 		writers.Go(func() {
 			for ctx.Err() == nil {
 				// That most are refused is what they are for.
-				_, _ = x.send(ctx, http.MethodPost, "/"+x.prefix+"/_bulk", body.Bytes())
+				_, _ = x.Send(ctx, http.MethodPost, "/"+x.Prefix+"/_bulk", body.Bytes())
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/test/daemon"
 )
 
 const region = "us-east-1"
@@ -53,7 +54,7 @@ func newStream(t *testing.T, url, name string, shards int32) *stream {
 
 func (s *stream) awaitActive() {
 	s.t.Helper()
-	await(s.t, patience, func() error {
+	daemon.Await(s.t, daemon.Patience, func() error {
 		got, err := s.client.DescribeStreamSummary(s.t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: &s.name})
 		if err != nil {
 			return err
