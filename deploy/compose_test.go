@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -43,6 +44,19 @@ func readCompose(t *testing.T) (services map[string]service, volumes map[string]
 		t.Fatal(err)
 	}
 	return file.Services, file.Volumes
+}
+
+func TestComposeFileFollowsItsSpecification(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the checker may have to be installed")
+	}
+	lookTool(t, "python3")
+	run(t, "compose/lint")
+	wrong := filepath.Join(t.TempDir(), "docker-compose.yml")
+	writeFile(t, wrong, strings.Replace(string(readFile(t, composeFile)), "retries: 30", "retry: 30", 1))
+	if exec.CommandContext(t.Context(), "compose/lint", wrong).Run() == nil {
+		t.Error("the checker takes a key that the specification does not know")
+	}
 }
 
 // A version with two numbers at least, so that the same file starts the same programs next year.
