@@ -22,12 +22,12 @@ func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, route *route, rea
 	if d.readsMessage(route, reader) {
 		return d.appendMembers(dst)
 	}
-	c := route.columns
+	c, values := route.columns, [][]byte(nil)
 	if c == nil {
-		c = reader.columns
+		c, values = reader.columns, d.line.Columns
 	}
 	if c != nil {
-		dst = d.appendColumns(dst, c, e.Text)
+		dst = d.appendColumns(dst, c, values, e.Text)
 	}
 	return dst
 }
@@ -79,14 +79,15 @@ func (d *Decoder) systemField(m *member) {
 	}
 }
 
-// appendColumns appends the fields of a pattern that shipperd applies itself. A
-// line that does not fit has none, as CloudWatch would not have delivered it.
-func (d *Decoder) appendColumns(dst []byte, c *columns, text []byte) []byte {
-	var ok bool
-	if d.values, ok = c.pattern.Split(text, d.values[:0]); !ok {
-		return dst
+// appendColumns appends the fields of a pattern that shipperd applies itself; values
+// are nil where nobody has split the text yet. A line that does not fit has none, as
+// CloudWatch would not have delivered it.
+func (d *Decoder) appendColumns(dst []byte, c *columns, values [][]byte, text []byte) []byte {
+	if values == nil {
+		d.values, _ = c.pattern.Split(text, d.values[:0])
+		values = d.values
 	}
-	for i, value := range d.values {
+	for i, value := range values {
 		dst = d.appendConverted(dst, &c.members[i], value)
 	}
 	return dst

@@ -2,28 +2,38 @@ package format
 
 import (
 	"bytes"
+
+	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
 
 // apache reads the access and error logs of Apache's httpd. Values stay escaped
 // as httpd wrote them (\" and \x16), so that what was logged can be searched for.
-type apache struct{}
+type apache struct {
+	columns [9][]byte // room for a line's
+}
 
-func newApache(Options) (Format, error) { return apache{}, nil }
+func newApache(Options) (Format, error) { return &apache{}, nil }
 
 // Parse implements Format. What a request adds to an error log's message may look
 // like a line of an access log, so that error logs are tried first.
-func (apache) Parse(line *Line, f *Fields) Result {
+func (x *apache) Parse(line *Line, f *Fields) Result {
 	text := bytes.TrimRight(line.Text, "\r\n")
 	if prefix, ok := parseSyslog(text, line.Time, isHTTPD); ok {
 		if result := parseSyslogError(&prefix, f); result != None {
 			return result
 		}
-		return parseAccess(prefix.message, f)
+		var a access
+		return a.parse(prefix.message, f)
 	}
 	if result := parseErrorLog(text, f); result != None {
 		return result
 	}
-	return parseAccess(text, f)
+	var a access
+	result := a.parse(text, f)
+	if result == Full && a.isColumns() {
+		line.Columns = a.appendColumns(x.columns[:0])
+	}
+	return result
 }
 
 // access is a line of the common or combined format, which may have the virtual
@@ -31,25 +41,27 @@ func (apache) Parse(line *Line, f *Fields) Result {
 //
 //	[vhost:port] client ident user [date] "request" status bytes ["referrer" "agent" …]
 type access struct {
-	vhost, client, user     []byte
+	vhost, client           []byte
+	ident, user, date       []byte
 	time                    int64 // Unix milliseconds
 	request, status, length []byte
 	referrer, agent         []byte
+	spaced                  bool // blanks stand around each quoted field, and nothing after the last
 }
 
 func sniffApache(text []byte) bool {
-	_, _, rest, _ := cutDate(text)
-	return rest != nil
+	cut, _ := cutDate(text)
+	return cut.rest != nil
 }
 
-func parseAccess(text []byte, f *Fields) Result {
-	head, ms, rest, ok := cutDate(text)
+func (a *access) parse(text []byte, f *Fields) Result {
+	cut, ok := cutDate(text)
 	if !ok {
 		return None
 	}
-	a := access{time: ms}
-	a.readHead(head, f)
-	complete := a.readRest(rest)
+	a.date, a.time = cut.date, cut.time
+	a.readHead(cut.head, f)
+	complete := a.readRest(cut.rest)
 	a.addTo(f)
 	if !complete {
 		return Partial
@@ -57,14 +69,20 @@ func parseAccess(text []byte, f *Fields) Result {
 	return Full
 }
 
+// dated is a line around its date.
+type dated struct {
+	head, date, rest []byte
+	time             int64 // Unix milliseconds
+}
+
 // cutDate finds the date and what stands before and after it. Only `] "` behind
 // it proves it: a user name can hold all the rest, but httpd writes its quotes as
 // \". Without proof the first that looks like a date is taken, and nothing follows.
-func cutDate(text []byte) (head []byte, date int64, rest []byte, ok bool) {
+func cutDate(text []byte) (cut dated, ok bool) {
 	for from := 0; ; {
 		open := bytes.IndexByte(text[from:], '[') // a line has fewer of them than blanks
 		if open < 0 {
-			return head, date, nil, ok
+			return cut, ok
 		}
 		start := from + open + len("[")
 		from = start
@@ -82,10 +100,11 @@ func cutDate(text []byte) (head []byte, date int64, rest []byte, ok bool) {
 		}
 		proven := hasPrefix(text[start+end:], `] "`)
 		if proven || !ok {
-			head, date, ok = text[:start-len(" [")], ms, true
+			cut, ok = dated{head: text[:start-len(" [")], date: text[start : start+end], time: ms}, true
 		}
 		if proven {
-			return head, date, text[start+end+len("] "):], true
+			cut.rest = text[start+end+len("] "):]
+			return cut, true
 		}
 	}
 }
@@ -100,8 +119,7 @@ func (a *access) readHead(head []byte, f *Fields) {
 		}
 	}
 	a.client = first
-	_, user := cutWord(rest)
-	a.user = withoutNil(user)
+	a.ident, a.user = cutWord(rest)
 }
 
 // isVhost says whether a line begins with the virtual host: the first word is no
@@ -124,6 +142,7 @@ func (a *access) readRest(text []byte) bool {
 	if a.request, text, ok = cutQuoted(text); !ok {
 		return false
 	}
+	a.spaced = hasPrefix(text, " ")
 	a.status, text = cutWord(bytes.TrimLeft(text, " "))
 	a.length, text = cutWord(text)
 	if _, isStatus := number(a.status); len(a.length) == 0 || !isStatus && withoutNil(a.status) != nil {
@@ -135,8 +154,20 @@ func (a *access) readRest(text []byte) bool {
 	if a.referrer, text, ok = cutQuoted(text); !ok {
 		return false
 	}
-	a.agent, _, ok = cutQuoted(bytes.TrimLeft(text, " "))
+	a.spaced = a.spaced && hasPrefix(text, " ")
+	a.agent, text, ok = cutQuoted(bytes.TrimLeft(text, " "))
+	a.spaced = a.spaced && len(text) == 0
 	return ok
+}
+
+// isColumns says whether the columns of a filter pattern would be those of a whole line.
+func (a *access) isColumns() bool {
+	return a.spaced && a.vhost == nil && a.agent != nil &&
+		pattern.IsToken(a.client) && pattern.IsToken(a.ident) && pattern.IsToken(a.user) && pattern.IsToken(a.length)
+}
+
+func (a *access) appendColumns(dst [][]byte) [][]byte {
+	return append(dst, a.client, a.ident, a.user, a.date, a.request, a.status, a.length, a.referrer, a.agent)
 }
 
 // cutQuoted reads a quoted field, in which a backslash protects the next
@@ -163,8 +194,9 @@ func cutQuoted(text []byte) (value, rest []byte, ok bool) {
 
 func (a *access) addTo(f *Fields) {
 	f.Address(Source, a.client)
-	f.String(User, "name", a.user)
-	f.RelatedUser(a.user)
+	user := withoutNil(a.user)
+	f.String(User, "name", user)
+	f.RelatedUser(user)
 	a.addRequest(f)
 	f.UserAgent(withoutNil(a.agent))
 	f.Members(Event, `"kind":"event","category":["web"],"type":["access"],"dataset":"apache.access",`)

@@ -18,6 +18,9 @@ type Line struct {
 	// Members are those of Text where it has been found to be one JSON object and
 	// nothing else. Where there are none, Text can still be anything.
 	Members []jsonraw.Member
+	// Columns is set by Parse: the values that Entry.Columns, or FlowColumns of the
+	// group's fields, makes of Text, where the parser has cut the very same. Else nil.
+	Columns [][]byte
 }
 
 // Format parses one kind of log. One goroutine uses it at a time, so it may keep

@@ -22,6 +22,7 @@ func fuzzFormat(f *testing.F, name string, options Options) {
 		}
 	}
 	format := newFormat(f, name, options)
+	columns := columnsOf(f, name, options)
 	fields, again := NewFields(nil), NewFields(nil)
 	f.Fuzz(func(t *testing.T, text []byte, time int64) {
 		before := bytes.Clone(text)
@@ -33,6 +34,7 @@ func fuzzFormat(f *testing.F, name string, options Options) {
 			t.Error("the text was changed")
 		}
 		tree(t, fields)
+		checkColumns(t, columns, &line)
 		first := fields.AppendTo(nil)
 		if (result == None || result == Header) && len(first) > 0 {
 			t.Errorf("got %s with %s, want nothing added", result.label(), first)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/shipperd/shipperd/pkg/enrich"
+	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
 
 // errFlowFields is wrapped by what is wrong with a list of fields.
@@ -140,7 +141,8 @@ func sniffVPCFlow(text []byte) bool {
 
 // Parse implements Format.
 func (v *vpcflow) Parse(line *Line, f *Fields) Result {
-	tokens := v.split(bytes.TrimSpace(line.Text))
+	text := bytes.TrimSpace(line.Text)
+	tokens := v.split(text)
 	if v.isHeader() {
 		return Header
 	}
@@ -151,7 +153,21 @@ func (v *vpcflow) Parse(line *Line, f *Fields) Result {
 	if tokens != len(v.fields) {
 		return Partial
 	}
+	if len(text) == len(line.Text) && v.isColumns() {
+		line.Columns = v.values
+	}
 	return Full
+}
+
+// isColumns says whether the values are the columns of a filter pattern. Numbers,
+// which plausible has found to be such, always are.
+func (v *vpcflow) isColumns() bool {
+	for i, value := range v.values {
+		if v.fields[i].kind != flowNumber && !pattern.IsToken(value) {
+			return false
+		}
+	}
+	return true
 }
 
 // split fills v.values with as many tokens as there are fields, and returns how

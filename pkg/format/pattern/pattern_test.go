@@ -243,8 +243,16 @@ func FuzzPattern(f *testing.F) {
 }
 
 func BenchmarkSplit(b *testing.B) {
-	p := mustParse(b, labApache)
-	text := []byte(`83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /presentations/logstash-monitorama-2013/images/kibana-search.png HTTP/1.1" 200 203023 "http://semicomplete.com/presentations/logstash-monitorama-2013/" "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_9_1) AppleWebKit/537.36"`)
+	b.Run("apache", func(b *testing.B) {
+		benchmarkSplit(b, labApache, `83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /presentations/logstash-monitorama-2013/images/kibana-search.png HTTP/1.1" 200 203023 "http://semicomplete.com/presentations/logstash-monitorama-2013/" "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_9_1) AppleWebKit/537.36"`)
+	})
+	b.Run("sshd", func(b *testing.B) {
+		benchmarkSplit(b, labSSH, `Nov 20 10:11:12 ip-10-0-0-5 sshd[123]: Failed password for invalid user admin from 203.0.113.9 port 51123 ssh2`)
+	})
+}
+
+func benchmarkSplit(b *testing.B, pattern, line string) {
+	p, text := mustParse(b, pattern), []byte(line)
 	var dst [][]byte
 	b.ReportAllocs()
 	b.SetBytes(int64(len(text)))

@@ -1,6 +1,9 @@
 package pattern
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // delimiter is a pair of characters that make one token of what stands between
 // them and are no part of it.
@@ -33,6 +36,23 @@ func (t *tokens) next() ([]byte, bool) {
 	if t.pos == len(t.text) {
 		return nil, false
 	}
+	if first := t.text[t.pos]; first == delimiters[0].open || first == delimiters[1].open {
+		if token, ok := t.delimited(); ok {
+			return token, true
+		}
+	}
+	word := t.text[t.pos:]
+	end := 0
+	for end < len(word) && !isBlank(word[end]) {
+		end++
+	}
+	t.pos += end
+	return word[:end], true
+}
+
+// delimited returns the token between the delimiter that t is at and its end, if
+// there is one.
+func (t *tokens) delimited() ([]byte, bool) {
 	for n := range delimiters {
 		d := &delimiters[n]
 		if t.text[t.pos] != d.open || t.unclosed[n] {
@@ -45,13 +65,15 @@ func (t *tokens) next() ([]byte, bool) {
 		}
 		t.unclosed[n] = true
 	}
-	word := t.text[t.pos:]
-	end := 0
-	for end < len(word) && !isBlank(word[end]) {
-		end++
+	return nil, false
+}
+
+// IsToken says whether word is one token, and all of it, where it stands between blanks.
+func IsToken(word []byte) bool {
+	if len(word) == 0 || word[0] == delimiters[0].open || word[0] == delimiters[1].open {
+		return false
 	}
-	t.pos += end
-	return word[:end], true
+	return !slices.ContainsFunc(word, isBlank)
 }
 
 // field returns the next token, or all that is left for the last field.
