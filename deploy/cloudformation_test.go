@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/shipperd/shipperd/pkg/config"
 )
 
 // CloudFormation takes a template of this size from a file; a larger one has to be uploaded to S3 first.
@@ -265,7 +268,7 @@ func TestProfilesGiveTheDomainsTheyPromise(t *testing.T) {
 
 func TestEveryLogGroupButTheDaemonsOwnIsSubscribedWithAnEmptyPattern(t *testing.T) {
 	tmpl := readTemplate(t)
-	var groups, subscribed []string
+	var groups []string
 	for name, resource := range tmpl.resources {
 		switch resource.(tree)["Type"] {
 		case "AWS::Logs::LogGroup":
@@ -273,21 +276,32 @@ func TestEveryLogGroupButTheDaemonsOwnIsSubscribedWithAnEmptyPattern(t *testing.
 				groups = append(groups, name)
 			}
 		case "AWS::Logs::SubscriptionFilter":
-			subscribed = append(subscribed, at(t, resource, "Properties", "LogGroupName", "Ref").(string))
 			if pattern := at(t, resource, "Properties", "FilterPattern"); pattern != "" {
 				t.Errorf("%s: pattern %q, want none", name, pattern)
 			}
 		}
 	}
 	slices.Sort(groups)
-	slices.Sort(subscribed)
 	want := []string{"AccessLogGroup", "CloudTrailLogGroup", "ErrorLogGroup", "SSHLogGroup", "VPCFlowLogGroup"}
 	if diff := cmp.Diff(want, groups); diff != "" {
 		t.Errorf("log groups (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(want, subscribed); diff != "" {
+	if diff := cmp.Diff(want, subscribedGroups(t, tmpl)); diff != "" {
 		t.Errorf("subscribed (-want +got):\n%s", diff)
 	}
+}
+
+// subscribedGroups lists the log groups that have a subscription filter. Resource and group have one name.
+func subscribedGroups(t *testing.T, tmpl template) []string {
+	t.Helper()
+	var groups []string
+	for _, resource := range tmpl.resources {
+		if resource.(tree)["Type"] == "AWS::Logs::SubscriptionFilter" {
+			groups = append(groups, at(t, resource, "Properties", "LogGroupName", "Ref").(string))
+		}
+	}
+	slices.Sort(groups)
+	return groups
 }
 
 func TestDaemonRunsOnceWhereverItRuns(t *testing.T) {
@@ -310,4 +324,71 @@ func TestDaemonRunsOnceWhereverItRuns(t *testing.T) {
 	if _, ok := ec2["DaemonInstance"]; !ok {
 		t.Error("no instance with DaemonOn=ec2")
 	}
+}
+
+// A backfill makes the documents that the stream would have made only under the same configuration.
+func TestDaemonAndOneOffTasksMakeTheSameDocumentsWhereverTheyRun(t *testing.T) {
+	tmpl := readTemplate(t)
+	daemon, machine := tmpl.launch(t, map[string]string{"DaemonOn": "fargate"}), tmpl.launch(t, map[string]string{"DaemonOn": "ec2"})
+	loaded := map[string]*config.Loaded{
+		"DaemonTask":     taskConfiguration(t, daemon["DaemonTask"]),
+		"SetupTask":      taskConfiguration(t, daemon["SetupTask"]),
+		"DaemonInstance": machineConfiguration(t, machine["DaemonInstance"]),
+	}
+	for name, l := range loaded {
+		if diff := cmp.Diff(loaded["DaemonTask"].Config.Documents, l.Config.Documents); diff != "" {
+			t.Errorf("documents (-DaemonTask +%s):\n%s", name, diff)
+		}
+	}
+	var matched []string
+	for _, group := range loaded["DaemonTask"].Config.Groups {
+		matched = append(matched, group.Match)
+	}
+	slices.Sort(matched)
+	if diff := cmp.Diff(subscribedGroups(t, tmpl), matched); diff != "" {
+		t.Errorf("configured groups (-subscribed +configured):\n%s", diff)
+	}
+}
+
+// taskConfiguration loads what a task's container gets in its environment.
+func taskConfiguration(t *testing.T, task tree) *config.Loaded {
+	t.Helper()
+	withoutSettings(t)
+	for name, value := range settings(t, at(t, task, "Properties", "ContainerDefinitions", 0, "Environment"), "Name", "Value") {
+		if strings.HasPrefix(value, "map[") {
+			value = "x" // an attribute of a resource
+		}
+		t.Setenv(name, value)
+	}
+	// A file without a key, or the one of this machine would be read.
+	return loadText(t, "")
+}
+
+// machineConfiguration loads the file that an instance's user data writes.
+func machineConfiguration(t *testing.T, instance tree) *config.Loaded {
+	t.Helper()
+	withoutSettings(t)
+	script, local := subText(at(t, instance, "Properties", "UserData", "Fn::Base64", "Fn::Sub"))
+	_, rest, _ := strings.Cut(script, "<<'YAML'\n")
+	text, _, found := strings.Cut(rest, "\nYAML\n")
+	if !found {
+		t.Fatal("no configuration in the instance's user data")
+	}
+	return loadText(t, substitution.ReplaceAllStringFunc(text, func(reference string) string {
+		if value, ok := local[strings.Trim(reference, "${}")].(string); ok {
+			return value
+		}
+		return "x"
+	}))
+}
+
+func loadText(t *testing.T, text string) *config.Loaded {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "shipperd.yaml")
+	writeFile(t, file, text)
+	loaded, err := config.Load(file)
+	if err != nil || len(loaded.Warnings) > 0 {
+		t.Errorf("%v, warnings %v, in\n%s", err, loaded.Warnings, text)
+	}
+	return loaded
 }
