@@ -71,11 +71,6 @@ func (a *account) createStream(name string) {
 	}
 }
 
-// environment is what shipperd has of the account, and nothing of the machine's own.
-func (a *account) environment(t *testing.T) []string {
-	return []string{"HOME=" + t.TempDir(), "AWS_ACCESS_KEY_ID=" + a.id, "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true"}
-}
-
 func (a *account) flags() []string { return []string{"--region", region, "--endpoint", a.url} }
 
 // destination names the stream and the role that delivers to it.

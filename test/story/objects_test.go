@@ -9,6 +9,7 @@ import (
 
 	"github.com/shipperd/shipperd/deploy/kibana"
 	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/test/daemon"
 )
 
 // savedObject is a search or a visualization of the dashboards, as far as the engine
@@ -194,11 +195,11 @@ func depth(t *testing.T, members json.RawMessage, buckets []aggregation) int {
 
 // wantDrawn runs every search and every visualization. The lab's events fill all of
 // them, but for places and networks where there is no database of addresses.
-func wantDrawn(t *testing.T, lab *index) {
+func wantDrawn(t *testing.T, lab *daemon.Index) {
 	t.Helper()
 	for id, o := range savedObjects(t) {
 		if o.Type == "search" {
-			if lab.search(object{"query": o.query(t), "size": 0}).Hits.Total.Value == 0 {
+			if search(t, lab, object{"query": o.query(t), "size": 0}).Hits.Total.Value == 0 {
 				t.Errorf("%s: got no document, want some", id)
 			}
 			continue
@@ -210,7 +211,7 @@ func wantDrawn(t *testing.T, lab *index) {
 				want = i
 			}
 		}
-		r := lab.search(object{"query": o.query(t), "size": 0, "aggs": aggs(measures, buckets)})
+		r := search(t, lab, object{"query": o.query(t), "size": 0, "aggs": aggs(measures, buckets)})
 		if got := depth(t, r.Aggregations, buckets); got < want || r.Hits.Total.Value == 0 {
 			t.Errorf("%s: got %d documents and %d of %d levels of buckets, want all", id, r.Hits.Total.Value, got, want)
 		}
@@ -223,7 +224,7 @@ func ofDatabase(a aggregation) bool {
 
 // wantAnalyses compares the lab's three analyses, and its two panels about the same
 // lines, with what a direct count over the lines says.
-func wantAnalyses(t *testing.T, lab *index, put []demo.Event) {
+func wantAnalyses(t *testing.T, lab *daemon.Index, put []demo.Event) {
 	t.Helper()
 	objects := savedObjects(t)
 	direct := countDirectly(t, put)
@@ -234,7 +235,7 @@ func wantAnalyses(t *testing.T, lab *index, put []demo.Event) {
 		"shipperd-lab-rejects":     direct.rejects,
 		"shipperd-lab-everything":  len(put),
 	} {
-		got := lab.search(object{"query": objects[id].query(t), "size": 0}).Hits.Total.Value
+		got := search(t, lab, object{"query": objects[id].query(t), "size": 0}).Hits.Total.Value
 		t.Logf("%s: %d", id, got)
 		if got != want || got == 0 {
 			t.Errorf("%s: got %d documents, want %d and not none", id, got, want)
@@ -245,7 +246,7 @@ func wantAnalyses(t *testing.T, lab *index, put []demo.Event) {
 		"shipperd-lab-ssh":            direct.attackers,
 	} {
 		measures, buckets := objects[id].aggregations(t)
-		r := lab.search(object{"query": objects[id].query(t), "size": 0, "aggs": aggs(measures, buckets)})
+		r := search(t, lab, object{"query": objects[id].query(t), "size": 0, "aggs": aggs(measures, buckets)})
 		got := bucketsIn(t, r.Aggregations, buckets[0].ID)
 		if len(got) != min(len(want), buckets[0].Params.Size) {
 			t.Errorf("%s: got %d buckets, want %d of %v", id, len(got), buckets[0].Params.Size, want)

@@ -13,7 +13,7 @@ package story
 import (
 	"context"
 	"fmt"
-	"os/exec"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/shipperd/shipperd/pkg/demo"
+	"github.com/shipperd/shipperd/test/daemon"
 	"github.com/shipperd/shipperd/test/servers"
 )
 
@@ -64,7 +65,11 @@ func TestLabFindsItsAttackers(t *testing.T) {
 		{"OpenSearch", servers.OpenSearch(t), false},
 	}
 	aws := newAccount(t, servers.LocalStack(t))
-	shipperd := command{binary: build(t), env: aws.environment(t)}
+	binary := filepath.Join(t.TempDir(), "shipperd")
+	if err := daemon.Build(t.Context(), binary); err != nil {
+		t.Fatal(err)
+	}
+	shipperd := newShipperd(t, binary, aws, &daemon.Index{})
 	when := yesterday()
 	history, live := labEvents(t, when)
 
@@ -80,14 +85,14 @@ func TestLabFindsItsAttackers(t *testing.T) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
-			lab := newIndex(t, e.url, "story-"+aws.id)
-			shipperd := shipperd.with(shipping(t, aws, lab)...)
+			lab := daemon.NewIndex(t, e.url, "story-"+aws.id)
+			shipperd := newShipperd(t, binary, aws, lab)
 			if e.setUp {
 				setUp(t, shipperd)
 			}
 			loadHistory(t, shipperd, aws, when)
 			readStream(t, shipperd, live)
-			lab.refresh()
+			lab.Ask(http.MethodPost, "/"+lab.Prefix+"-*/_refresh", "", new(struct{}))
 			wantOnce(t, lab, slices.Concat(history, live))
 			wantAnalyses(t, lab, slices.Concat(history, live))
 			wantDrawn(t, lab)
@@ -95,23 +100,13 @@ func TestLabFindsItsAttackers(t *testing.T) {
 	}
 }
 
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "shipperd")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/shipperd/shipperd/cmd/shipperd").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build shipperd: %v\n%s", err, out)
-	}
-	return path
-}
-
 // subscribe attaches each group in its format, and once more, which changes nothing.
-func subscribe(t *testing.T, shipperd command, aws *account) {
+func subscribe(t *testing.T, shipperd *daemon.Test, aws *account) {
 	t.Helper()
 	for _, want := range []string{"create", "keep"} {
 		for group, format := range formats() {
 			args := append([]string{"subscribe", "apply", "--group", group, "--format", format}, aws.destination()...)
-			code, table := shipperd.run(t, args...)
+			code, table := run(t, shipperd, args...)
 			if got := actions(table); code != 0 || got[group] != want {
 				t.Fatalf("%v: got exit %d and the actions %v, want 0 and %s:\n%s", args, code, got, want, table)
 			}
@@ -120,11 +115,11 @@ func subscribe(t *testing.T, shipperd command, aws *account) {
 }
 
 // unsubscribe takes the filters off again. What they have delivered is on the stream.
-func unsubscribe(t *testing.T, shipperd command, aws *account) {
+func unsubscribe(t *testing.T, shipperd *daemon.Test, aws *account) {
 	t.Helper()
 	for group := range formats() {
 		args := append([]string{"subscribe", "remove", "--yes", "--group", group, "--stream", stream}, aws.flags()...)
-		code, table := shipperd.run(t, args...)
+		code, table := run(t, shipperd, args...)
 		if left := aws.filters(group); code != 0 || actions(table)[group] != "remove" || len(left) > 0 {
 			t.Errorf("%v: got exit %d and left %q, want 0 and no filter:\n%s", args, code, left, table)
 		}
@@ -132,10 +127,10 @@ func unsubscribe(t *testing.T, shipperd command, aws *account) {
 }
 
 // setUp runs setup, and once more, which finds nothing to do.
-func setUp(t *testing.T, shipperd command) {
+func setUp(t *testing.T, shipperd *daemon.Test) {
 	t.Helper()
 	for range 2 {
-		if code, out := shipperd.run(t, "setup", "--replicas", "0"); code != 0 {
+		if code, out := run(t, shipperd, "setup", "--replicas", "0"); code != 0 {
 			t.Fatalf("setup: got exit %d, want 0:\n%s", code, out)
 		}
 	}
@@ -154,7 +149,7 @@ func actions(table string) map[string]string {
 
 // refuseThird plans a third filter for a group that has two, together with a group
 // that has none. The plan has advice, and nothing of it is written.
-func refuseThird(t *testing.T, shipperd command, aws *account) {
+func refuseThird(t *testing.T, shipperd *daemon.Test, aws *account) {
 	t.Helper()
 	aws.createGroup("full")
 	aws.createGroup("free")
@@ -163,7 +158,7 @@ func refuseThird(t *testing.T, shipperd command, aws *account) {
 	}
 	args := append([]string{"--group", "full", "--group", "free", "--filter", "third"}, aws.destination()...)
 	for sub, exit := range map[string]int{"plan": 0, "apply": 1} {
-		code, table := shipperd.run(t, append([]string{"subscribe", sub}, args...)...)
+		code, table := run(t, shipperd, append([]string{"subscribe", sub}, args...)...)
 		if diff := cmp.Diff(map[string]string{"full": "refuse", "free": "create"}, actions(table)); code != exit || diff != "" {
 			t.Errorf("%s: got exit %d, want %d, and actions (-want +got):\n%s", sub, code, exit, diff)
 		}
@@ -207,7 +202,7 @@ func compareIDs(t *testing.T, aws *account, live []demo.Event) {
 
 // loadHistory backfills all groups. One of them reaches over all that the stream has
 // of it; its backfill is killed and resumed.
-func loadHistory(t *testing.T, shipperd command, aws *account, when timeline) {
+func loadHistory(t *testing.T, shipperd *daemon.Test, aws *account, when timeline) {
 	t.Helper()
 	for group := range formats() {
 		args := []string{"backfill", "--region", region, "--group", group, "--from", when.start.Format(time.RFC3339), "--to"}
@@ -218,7 +213,7 @@ func loadHistory(t *testing.T, shipperd command, aws *account, when timeline) {
 		} else {
 			args = append(args, when.subscribed.Format(time.RFC3339))
 		}
-		if code, out := shipperd.run(t, append(args, "--endpoint", aws.url)...); code != 0 {
+		if code, out := run(t, shipperd, append(args, "--endpoint", aws.url)...); code != 0 {
 			t.Fatalf("%v: got exit %d, want 0:\n%s", args, code, out)
 		}
 	}
@@ -226,7 +221,7 @@ func loadHistory(t *testing.T, shipperd command, aws *account, when timeline) {
 
 // killBackfill kills a backfill that reads its second hour; what of the first has
 // been indexed then is not known.
-func killBackfill(t *testing.T, shipperd command, aws *account, args []string) {
+func killBackfill(t *testing.T, shipperd *daemon.Test, aws *account, args []string) {
 	t.Helper()
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
@@ -236,14 +231,15 @@ func killBackfill(t *testing.T, shipperd command, aws *account, args []string) {
 		}
 		return hour == 1
 	})
-	if code, out := shipperd.runIn(ctx, t, append(args, "--endpoint", url)...); code != killed {
-		t.Fatalf("%v: got exit %d before it was killed:\n%s", args, code, out)
+	const killed = -1
+	if code, out, errs := shipperd.RunContext(ctx, append(args, "--endpoint", url)...); code != killed {
+		t.Fatalf("%v: got exit %d before it was killed:\n%s%s", args, code, out, errs)
 	}
 }
 
 // readStream runs the daemon until all that is on the stream has settled. What the
 // history had already is a duplicate.
-func readStream(t *testing.T, shipperd command, live []demo.Event) {
+func readStream(t *testing.T, shipperd *daemon.Test, live []demo.Event) {
 	t.Helper()
 	overlap := 0
 	for _, e := range live {
@@ -251,33 +247,29 @@ func readStream(t *testing.T, shipperd command, live []demo.Event) {
 			overlap++
 		}
 	}
-	d := shipperd.start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	err := servers.Poll(ctx, func() error {
-		events, err := d.settled(ctx)
-		if got := events["indexed"] + events["duplicate"]; err == nil && got != len(live) {
-			err = fmt.Errorf("got %v, %d events in the index, want %d", events, got, len(live))
+	shipperd.Start()
+	shipperd.Await(func() error {
+		m := shipperd.Scrape()
+		indexed, duplicate := m.Outcome("indexed"), m.Outcome("duplicate")
+		if indexed+duplicate < len(live) {
+			return fmt.Errorf("got %d events indexed and %d there already, want %d together", indexed, duplicate, len(live))
 		}
-		if err == nil && events["duplicate"] != overlap {
-			t.Errorf("got %v, want the %d events that the history had already as duplicates", events, overlap)
+		if indexed+duplicate > len(live) || duplicate != overlap {
+			t.Errorf("got %d events indexed and %d there already, want %d together and %d there already", indexed, duplicate, len(live), overlap)
 		}
-		return err
+		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.terminate()
+	shipperd.Terminate()
 }
 
 // wantOnce checks that the index has all that was put, each once and nothing else.
-func wantOnce(t *testing.T, lab *index, put []demo.Event) {
+func wantOnce(t *testing.T, lab *daemon.Index, put []demo.Event) {
 	t.Helper()
 	want := make(map[string]int)
 	for _, e := range put {
 		want[identity(e)]++
 	}
-	got := lab.identities()
+	got := identities(t, lab)
 	for id, n := range want {
 		if got[id] != n {
 			t.Errorf("got %d documents, want %d, of %.200s", got[id], n, id)
