@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -19,34 +18,54 @@ const (
 )
 
 // load puts the records of the plan on the stream, while shards split and merge;
-// then a good one now and then until all has settled, because an index that refuses
-// the only document it is offered cannot be told from one that is broken.
+// then, unless all is quiet, a good one now and then until all has settled.
 func (w *world) load(ctx context.Context) {
 	last := ""
 	for i := range w.plan.records {
 		r := w.draw("load", i)
 		gap := w.plan.spread / time.Duration(w.plan.records)
-		if !sleep(ctx, gap/2+time.Duration(r.Int64N(int64(gap)))) {
+		if !w.pause(ctx, gap/2+time.Duration(r.Int64N(int64(gap)))) {
 			return
 		}
 		last = w.put(r, i, last, w.compose)
 		if r.IntN(1000) < w.plan.reshard {
 			w.reshard(r)
 		}
+		if i+1 == w.plan.remake && !w.remake(ctx, r) {
+			return
+		}
 	}
 	for i := w.plan.records; ; i++ {
 		r := w.draw("load", i)
-		if !sleep(ctx, 6*time.Second+time.Duration(r.Int64N(int64(time.Second)))) {
+		if !w.pause(ctx, 6*time.Second+time.Duration(r.Int64N(int64(time.Second)))) {
 			return
 		}
-		if !w.calm() {
-			continue
-		}
-		if w.allSettled() {
+		switch {
+		case !w.calm():
+		case w.allSettled():
 			w.finish()
-		} else {
+		case !w.plan.quiet:
 			w.put(r, i, "", w.composeGood)
 		}
+	}
+}
+
+// pause waits for d, and for the end of the weekend.
+func (w *world) pause(ctx context.Context, d time.Duration) bool {
+	if !sleep(ctx, d) {
+		return false
+	}
+	w.mu.Lock()
+	over := w.weekendOver
+	w.mu.Unlock()
+	if over == nil {
+		return true
+	}
+	select {
+	case <-over:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -54,19 +73,19 @@ func (w *world) load(ctx context.Context) {
 // again, as through a second subscription filter.
 func (w *world) put(r *rand.Rand, number int, again string, compose func(*rand.Rand, int, string) (payload string, record sent, last string)) string {
 	payload, record, last := compose(r, number, again)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	data := []byte(payload)
 	if r.IntN(4) == 0 {
 		data = w.compress(payload)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	open := w.stream.Shards()
 	id := open[r.IntN(len(open))]
 	sequence := w.stream.Put(id, data)
 	if record.broken != "" {
 		record.broken = id + "/" + sequence
 	}
-	w.truth.add(id, sequence, &record)
+	w.truth.add(w.truth.stream().shard(id), sequence, &record)
 	w.noteLocked("load", "record %d on %s: %s %s", number, short(id), strings.Join(record.events, " "), record.broken)
 	return last
 }
@@ -91,9 +110,7 @@ func (w *world) compose(r *rand.Rand, number int, again string) (payload string,
 		case 1:
 			kind = picky
 		case 2:
-			if w.plan.reject {
-				kind = rejected
-			}
+			kind = rejected
 		}
 		last = fmt.Sprintf("%s/%s-%d-%d", index, kind, number, i)
 		record.events = append(record.events, last)
@@ -136,12 +153,10 @@ func (w *world) payload(events []string) string {
 
 func (w *world) compress(text string) []byte {
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.NoCompression) // the cheapest to set up
+	w.zip.Reset(&b)
+	_, err := w.zip.Write([]byte(text))
 	if err == nil {
-		_, err = z.Write([]byte(text))
-	}
-	if err == nil {
-		err = z.Close()
+		err = w.zip.Close()
 	}
 	if err != nil {
 		w.Fatal(err)
@@ -162,11 +177,13 @@ func (w *world) reshard(r *rand.Rand) {
 		left, right := w.stream.Split(open[i])
 		parents, children = []string{open[i]}, []string{left, right}
 	}
-	for _, id := range parents {
-		w.truth.shard(id).closed = true
-	}
-	for _, id := range children {
-		w.truth.shard(id).parents = parents
+	stream := w.truth.stream()
+	for _, child := range children {
+		for _, id := range parents {
+			parent := stream.shard(id)
+			parent.closed, parent.closedAt = true, time.Now()
+			stream.shard(child).parents = append(stream.shard(child).parents, parent)
+		}
 	}
 	w.noteLocked("load", "reshard %v into %v", parents, children)
 }

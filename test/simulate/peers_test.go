@@ -24,7 +24,9 @@ import (
 // travel lets a message be under way, in one direction. It fails when the process
 // dies or gives up meanwhile.
 func (w *world) travel(ctx context.Context, r *rand.Rand) error {
-	timer := time.NewTimer(w.latency(r))
+	latency := w.latency(r)
+	w.arrives(latency)
+	timer := time.NewTimer(latency)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -165,6 +167,7 @@ func closeBody(request *http.Request, err error) error {
 func (w *world) onBulk(request *elasticfake.Request) elasticfake.Fault {
 	r := w.draw("bulk", request.Number)
 	w.checkParents(request.Docs)
+	w.checkInvariants(w.life)
 	fault := w.bulkFault(request, r)
 	fault.Item = func(i int, d elasticfake.Document) *elasticfake.ItemError { return w.itemFault(request.Number, i, d) }
 	if fault.Status != 0 || fault.Reset || fault.Refused {
@@ -198,7 +201,7 @@ func (w *world) bulkFault(request *elasticfake.Request, r *rand.Rand) elasticfak
 		{Reset: true}, {Refused: true},
 		{Damage: elasticfake.Lost}, {Damage: elasticfake.Torn}, {Damage: elasticfake.Truncated}, {Damage: elasticfake.Fewer},
 		{Damage: elasticfake.More}, {Damage: elasticfake.NotJSON}, {Damage: elasticfake.Empty}, {Damage: elasticfake.Itemless},
-		{Damage: elasticfake.Hung}, {Damage: elasticfake.Lost}, {Damage: elasticfake.Lost},
+		{Damage: elasticfake.Slow}, {Damage: elasticfake.Hung}, {Damage: elasticfake.Lost}, {Damage: elasticfake.Lost},
 	}
 	return faults[r.IntN(len(faults))]
 }
@@ -213,6 +216,9 @@ func (w *world) itemFault(request, i int, d elasticfake.Document) *elasticfake.I
 	if d.Index == w.days[0] && w.under(indexBlocked) {
 		return &elasticfake.ItemError{Status: 403, Type: clusterBlock}
 	}
+	if d.Index == w.days[0] && w.under(indexFlooded) {
+		return &elasticfake.ItemError{Status: 429, Type: clusterBlock}
+	}
 	if d.Index == w.days[0] && w.under(indexForbidden) {
 		return &elasticfake.ItemError{Status: 403, Type: "security_exception"}
 	}
@@ -222,7 +228,8 @@ func (w *world) itemFault(request, i int, d elasticfake.Document) *elasticfake.I
 	}
 	errors := []elasticfake.ItemError{
 		{Status: 429, Type: "es_rejected_execution_exception"}, {Status: 503, Type: "unavailable_shards_exception"},
-		{Status: 500, Type: "x"}, {Status: 429, Type: clusterBlock}, {Status: 404, Type: "index_not_found_exception"},
+		{Status: 500, Type: "x"}, {Status: 429, Type: clusterBlock}, {Status: 403, Type: clusterBlock},
+		{Status: 404, Type: "index_not_found_exception"}, {Status: 401, Type: "security_exception"},
 		{Status: 400, Type: "illegal_argument_exception"}, {Status: 403, Type: "index_create_block_exception"},
 	}
 	return &errors[r.IntN(len(errors))]

@@ -17,7 +17,11 @@ type plan struct {
 	calm    time.Duration // from then on nothing fails, and nobody is killed
 	lives   int           // the last one is not killed
 	memory  int64         // of the pipeline's budget
-	reject  bool          // some documents are never taken
+	weekend int           // the life after which nobody runs the daemon for longer than records are kept; none is 0
+	remake  int           // the record after which the stream is deleted and made again; none is 0
+	gzip    string        // of requests
+	letters int64         // quota of the dead letters; 0 is none that matters
+	quiet   bool          // nothing comes after the calm
 
 	kinesis, search, item, disk, slow int // of 1,000 calls or documents, how many go wrong
 	outages                           []outage
@@ -37,6 +41,7 @@ const (
 	searchMissing  = "search 404"      // an endpoint that leads elsewhere
 	searchBlocked  = "search blocked"  // the whole cluster is read-only
 	indexBlocked   = "index blocked"   // one index is read-only
+	indexFlooded   = "index flooded"   // the same for lack of disk
 	indexForbidden = "index forbidden" // one index may not be written
 	endpointDown   = "endpoint down"   // one of the two endpoints
 	kinesisDown    = "kinesis down"
@@ -54,14 +59,27 @@ func newPlan(r *rand.Rand) plan {
 		lives:   1 + r.IntN(5),
 		memory:  int64(1+r.IntN(4)) << 20,
 		kinesis: weather(400), search: weather(400), item: weather(200), disk: weather(400), slow: weather(60),
+		gzip:  "off",
+		quiet: r.IntN(2) == 0,
 	}
-	// Only other documents of its index show that such a document is at fault: they
-	// must not wait behind it, for memory or for its shard's end.
-	p.reject = p.reshard == 0 && p.memory > int64(p.shards)<<20
+	if r.IntN(6) == 0 {
+		p.lives, p.weekend = p.lives+1, 1+r.IntN(p.lives)
+	}
+	if r.IntN(6) == 0 {
+		p.remake = 1 + r.IntN(p.records)
+	}
+	if r.IntN(8) == 0 {
+		p.gzip = "on"
+	}
+	if r.IntN(4) == 0 {
+		// A letter has up to 900 bytes. What a failing disk leaves behind counts for the
+		// quota, and nobody can take it away until the next start.
+		p.letters, p.disk = 1+r.Int64N(2000), 0
+	}
 	p.calm = p.spread + time.Duration(10+r.IntN(50))*time.Second
 	kinds := []string{
 		searchDown, searchStorm, searchLocked, searchMissing, searchBlocked, indexBlocked,
-		indexForbidden, endpointDown, kinesisDown, kinesisDenied, diskFull,
+		indexFlooded, indexForbidden, endpointDown, kinesisDown, kinesisDenied, diskFull,
 	}
 	for range r.IntN(4) {
 		from := time.Duration(r.Int64N(int64(p.calm)))

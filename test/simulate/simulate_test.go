@@ -5,9 +5,11 @@
 //
 // A seed decides everything: what is put on the stream, how long each call takes,
 // which fails and how, where the process is killed and what a power cut leaves of
-// the disk. Each decision is drawn from the seed, the peer and the number of the
-// call, never from a generator that is shared, and latencies have nanoseconds, so
-// that no two goroutines wake in one instant: a seed that fails fails again.
+// the disk, whether the stream is made again, whether nobody is there for longer
+// than it keeps records. Each decision is drawn from the seed, the peer and the
+// number of the call, never from a generator that is shared, and latencies have
+// nanoseconds, so that no two goroutines wake in one instant: a seed that fails
+// fails again.
 //
 //	SHIPPERD_SEEDS=10000 go test ./test/simulate           that many seeds
 //	SHIPPERD_SEED=4711 go test -v ./test/simulate          one, with what happened
@@ -18,6 +20,7 @@ package simulate
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,6 +34,8 @@ const usualSeeds = 200
 
 // TestNothingIsLostOrDoubled is the promise, under as many seeds as it is given.
 func TestNothingIsLostOrDoubled(t *testing.T) {
+	usual := debug.SetGCPercent(400) // worlds are many and short
+	t.Cleanup(func() { debug.SetGCPercent(usual) })
 	if seed, ok := number(t, "SHIPPERD_SEED"); ok {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, uint64(seed))

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/disk"
@@ -19,53 +20,84 @@ import (
 
 // truth is what was put on the stream, and what is known of its delivery.
 type truth struct {
-	shards  map[string]*shard
-	letters map[string]bool  // identities in the dead letters for good
-	owner   map[string]owner // by event
+	streams []*stream       // all of one name; the last one is there, or is being made
+	letters map[string]bool // identities in the dead letters for good, or taken out by a person
+	owner   map[string]owner
+	gaps    int // so many must have been counted by the end
 }
 
+// stream is one stream, until it is deleted.
+type stream struct {
+	created time.Time // as the service says it
+	shards  map[string]*shard
+}
+
+// owner is whose record an event is in.
 type owner struct {
-	shard string
+	shard *shard
 	many  bool // several records have it
 }
 
 type shard struct {
-	id      string
-	parents []string
-	closed  bool
-	records []*sent
-	place   map[string]int // of a record, by its sequence number
-	done    int            // so many of the first ones have arrived for good
+	id       string
+	parents  []*shard
+	closed   bool
+	closedAt time.Time
+	expired  bool // the service does not know it any more
+	records  []*sent
+	place    map[string]int // of a record, by its sequence number
+	done     int            // so many of the first ones have arrived for good
 }
 
 // sent is a record on the stream.
 type sent struct {
+	at     time.Time
 	events []string // identities: index/id
 	broken string   // identity shard/sequence of what cannot be decoded; else empty
+	gone   bool     // trimmed, or deleted with its stream: it may be missing
 }
 
-func (t *truth) shard(id string) *shard {
-	s := t.shards[id]
-	if s == nil {
-		s = &shard{id: id, place: make(map[string]int)}
-		t.shards[id] = s
+// begin takes in that a stream was made.
+func (t *truth) begin(shards []string) {
+	s := &stream{created: time.Now().Truncate(time.Second).UTC(), shards: make(map[string]*shard)}
+	for _, id := range shards {
+		s.shard(id)
 	}
-	return s
+	t.streams = append(t.streams, s)
 }
 
-func (t *truth) add(id, sequence string, r *sent) {
-	s := t.shard(id)
+func (t *truth) stream() *stream { return t.streams[len(t.streams)-1] }
+
+func (s *stream) shard(id string) *shard {
+	sh := s.shards[id]
+	if sh == nil {
+		sh = &shard{id: id, place: make(map[string]int)}
+		s.shards[id] = sh
+	}
+	return sh
+}
+
+// sorted returns the shards in the order of their names.
+func (s *stream) sorted() []*shard {
+	return slices.SortedFunc(maps.Values(s.shards), func(a, b *shard) int { return strings.Compare(a.id, b.id) })
+}
+
+func (t *truth) add(s *shard, sequence string, r *sent) {
+	r.at = time.Now()
 	s.place[sequence] = len(s.records)
 	s.records = append(s.records, r)
 	for _, e := range r.events {
 		_, known := t.owner[e]
-		t.owner[e] = owner{shard: id, many: known}
+		t.owner[e] = owner{shard: s, many: known}
 	}
 }
 
 // arrived says whether all of r is in the index, or a dead letter on the disk that
-// no power cut takes away.
+// no power cut takes away; or whether nobody could read it any more.
 func (w *world) arrived(r *sent) bool {
+	if r.gone {
+		return true
+	}
 	fresh := false
 	there := func(identity string, letterOnly bool) bool {
 		index, id, _ := strings.Cut(identity, "/")
@@ -94,28 +126,46 @@ func (w *world) arrivedUpTo(s *shard, n int) bool {
 	return s.done >= n
 }
 
+// settled says whether p covers all of s that can be read.
+func (s *shard) settled(p checkpoint.Position) error {
+	n, err := s.reach(p)
+	for err == nil && n < len(s.records) && s.records[n].gone {
+		n++
+	}
+	switch {
+	case err != nil:
+		return err
+	case n < len(s.records):
+		return fmt.Errorf("%s covers %d of %d records", p.Kind, n, len(s.records))
+	case s.closed && !s.expired && p.Kind != checkpoint.ShardEnd:
+		return fmt.Errorf("%s is not its end", p.Kind)
+	}
+	return nil
+}
+
 // allSettled says whether everything has arrived, and the checkpoint says so.
 func (w *world) allSettled() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id, s := range w.truth.shards {
-		p := w.life.positions[id]
-		if n, err := s.reach(p); err != nil || n < len(s.records) || s.closed != (p.Kind == checkpoint.ShardEnd) || !w.arrivedUpTo(s, n) {
+	now := w.truth.stream()
+	for id, s := range now.shards {
+		if s.settled(w.life.stored.Shards[id]) != nil || !w.arrivedUpTo(s, len(s.records)) {
 			return false
 		}
 	}
-	return true
+	return w.life.stored.Created.Equal(now.created)
 }
 
-// missing describes what has not arrived.
+// missing describes what has not arrived, or is not settled.
 func (w *world) missing() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var text strings.Builder
-	for _, id := range slices.Sorted(maps.Keys(w.truth.shards)) {
-		s := w.truth.shards[id]
+	for _, s := range w.truth.stream().sorted() {
 		if !w.arrivedUpTo(s, len(s.records)) {
-			fmt.Fprintf(&text, "%s: record %d of %d: %+v\n", id, s.done, len(s.records), *s.records[s.done])
+			fmt.Fprintf(&text, "%s: record %d of %d: %+v\n", s.id, s.done, len(s.records), *s.records[s.done])
+		} else if err := s.settled(w.life.stored.Shards[s.id]); err != nil {
+			fmt.Fprintf(&text, "%s: %v\n", s.id, err)
 		}
 	}
 	return text.String()
@@ -142,29 +192,28 @@ func (w *world) lettersOn(fsys *disktest.FS) map[string]bool {
 			if json.Unmarshal(line, &l) != nil {
 				continue
 			}
-			if l.Index != "" {
-				all[l.Index+"/"+l.ID] = true
-			} else {
-				all[l.Shard+"/"+l.Sequence] = true
-			}
+			all[identity(&l)] = true
 		}
 	}
 	return all
 }
 
-// positionsOn returns what the checkpoint file on a disk says; nil without one.
-func (w *world) positionsOn(fsys *disktest.FS) map[string]checkpoint.Position {
+// stored is the checkpoint file.
+type stored struct {
+	Created time.Time                      `json:"created"`
+	Shards  map[string]checkpoint.Position `json:"shards"`
+}
+
+// storedOn returns what the checkpoint file on a disk says; nothing without one.
+func (w *world) storedOn(fsys *disktest.FS) (file stored) {
 	data, err := disk.ReadFile(fsys, checkpointFile)
 	if err != nil {
-		return nil
-	}
-	var file struct {
-		Shards map[string]checkpoint.Position `json:"shards"`
+		return stored{}
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		w.Errorf("the checkpoint file is torn: %v: %s", err, data)
 	}
-	return file.Shards
+	return file
 }
 
 // reach returns how many of the shard's records a position covers.
@@ -187,13 +236,25 @@ func (s *shard) reach(p checkpoint.Position) (records int, err error) {
 }
 
 // checkCheckpoint looks at the checkpoint file that was just written: it covers
-// nothing that has not arrived, and has not moved back.
+// nothing that has not arrived, and has not moved back. That of an earlier stream
+// will not be used; it may be by a process that reads the new one without knowing.
 func (w *world) checkCheckpoint() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	positions := w.positionsOn(w.life.disk)
-	for _, id := range slices.Sorted(maps.Keys(positions)) {
-		p, s := positions[id], w.truth.shards[id]
+	before, now := w.life.stored, w.storedOn(w.life.disk)
+	w.life.stored = now
+	current := w.truth.stream()
+	switch {
+	case !now.Created.Equal(current.created):
+		if !slices.ContainsFunc(w.truth.streams, func(s *stream) bool { return s.created.Equal(now.Created) }) {
+			w.Errorf("the checkpoint is for a stream of %s, which never was", now.Created)
+		}
+		return
+	case !before.Created.Equal(now.Created):
+		before.Shards = nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(now.Shards)) {
+		p, s := now.Shards[id], current.shards[id]
 		if s == nil {
 			w.Errorf("the checkpoint has shard %s, which the stream never had", id)
 			continue
@@ -205,18 +266,17 @@ func (w *world) checkCheckpoint() {
 		case !w.arrivedUpTo(s, n):
 			w.Errorf("checkpoint %s of %s covers %d records, of which only %d have arrived", p.Kind, id, n, s.done)
 		}
-		if before, ok := w.life.positions[id]; ok {
-			if m, err := s.reach(before); err == nil && (m > n || before.Kind == checkpoint.ShardEnd && p.Kind != checkpoint.ShardEnd) {
+		if was, ok := before.Shards[id]; ok {
+			if m, err := s.reach(was); err == nil && (m > n || was.Kind == checkpoint.ShardEnd && p.Kind != checkpoint.ShardEnd) {
 				w.Errorf("checkpoint of %s went back from %d to %d records", id, m, n)
 			}
 		}
 	}
-	for id, before := range w.life.positions {
-		if _, ok := positions[id]; !ok && before.Kind != checkpoint.ShardEnd {
-			w.Errorf("checkpoint of %s was removed at %s", id, before.Kind)
+	for id, was := range before.Shards {
+		if _, ok := now.Shards[id]; !ok && was.Kind != checkpoint.ShardEnd {
+			w.Errorf("checkpoint of %s was removed at %s", id, was.Kind)
 		}
 	}
-	w.life.positions = positions
 }
 
 // checkDurable looks for positions, whose Save has returned nil, on the disk that a
@@ -224,16 +284,17 @@ func (w *world) checkCheckpoint() {
 func (w *world) checkDurable(saved map[string]checkpoint.Position) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	there := w.positionsOn(w.life.disk.PowerCut(rand.New(syncedOnly)))
+	there := w.storedOn(w.life.disk.PowerCut(rand.New(syncedOnly)))
 	for id, p := range saved {
-		if q, ok := there[id]; !ok || q.Kind != p.Kind || q.Sequence != p.Sequence {
+		if q, ok := there.Shards[id]; !ok || q.Kind != p.Kind || q.Sequence != p.Sequence {
 			w.Errorf("the position %s %s of %s was saved, and would be %s %s after a power cut", p.Kind, p.Sequence, id, q.Kind, q.Sequence)
 		}
 	}
 }
 
 // checkParents looks at documents that are about to be indexed: all that their
-// shards' parents held must have arrived before.
+// shards' parents held must have arrived before, unless the process does not know
+// yet that the stream was made again.
 func (w *world) checkParents(docs []elasticfake.Document) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -242,13 +303,13 @@ func (w *world) checkParents(docs []elasticfake.Document) {
 		if !known {
 			w.Errorf("a document %s/%s that nobody put on the stream", d.Index, d.ID)
 		}
-		if !known || o.many {
+		if !known || o.many || !w.life.daemon.created.Equal(w.truth.stream().created) {
 			continue
 		}
-		for _, id := range w.truth.shards[o.shard].parents {
-			if parent := w.truth.shards[id]; !w.arrivedUpTo(parent, len(parent.records)) {
+		for _, parent := range o.shard.parents {
+			if !w.arrivedUpTo(parent, len(parent.records)) {
 				w.Errorf("%s/%s of shard %s is sent when %d of %d records of its parent %s have arrived",
-					d.Index, d.ID, o.shard, parent.done, len(parent.records), id)
+					d.Index, d.ID, o.shard.id, parent.done, len(parent.records), parent.id)
 			}
 		}
 	}
@@ -258,34 +319,29 @@ func (w *world) checkParents(docs []elasticfake.Document) {
 func (w *world) checkEnd() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.truth.letters = w.lettersOn(w.life.disk)
-	positions := w.positionsOn(w.life.disk)
-	events := make(map[string]bool)
-	for _, id := range slices.Sorted(maps.Keys(w.truth.shards)) {
-		s := w.truth.shards[id]
+	maps.Copy(w.truth.letters, w.lettersOn(w.life.disk))
+	file := w.storedOn(w.life.disk)
+	for _, s := range w.truth.stream().sorted() {
 		for i, r := range s.records {
 			if !w.arrived(r) {
-				w.Errorf("record %d of %s is lost: %+v", i, id, *r)
-			}
-			for _, e := range r.events {
-				events[e] = true
+				w.Errorf("record %d of %s is lost: %+v", i, s.id, *r)
 			}
 		}
-		if n, err := s.reach(positions[id]); err != nil || n != len(s.records) {
-			w.Errorf("the last checkpoint of %s: got %s that covers %d of %d records: %v", id, positions[id].Kind, n, len(s.records), err)
-		}
-		if s.closed && positions[id].Kind != checkpoint.ShardEnd {
-			w.Errorf("the last checkpoint of %s: got %s, want its end", id, positions[id].Kind)
+		if err := s.settled(file.Shards[s.id]); err != nil {
+			w.Errorf("the last checkpoint of %s: %v", s.id, err)
 		}
 	}
-	stored := 0
-	for e := range events {
+	documents := 0
+	for e := range w.truth.owner {
 		index, id, _ := strings.Cut(e, "/")
 		if _, ok := w.search.Documents(index)[id]; ok {
-			stored++
+			documents++
 		}
 	}
-	if got := w.search.Count(); got != stored {
-		w.Errorf("got %d documents in all indices, want %d: some are there twice", got, stored)
+	if got := w.search.Count(); got != documents {
+		w.Errorf("got %d documents in all indices, want %d: some are there twice", got, documents)
+	}
+	if none := w.plan.weekend+w.plan.remake == 0; w.gaps < w.truth.gaps || none && w.gaps > 0 {
+		w.Errorf("got %d gaps counted, want %d", w.gaps, w.truth.gaps)
 	}
 }

@@ -1,31 +1,22 @@
 package simulate
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
-
-	"github.com/shipperd/shipperd/pkg/checkpoint"
-	"github.com/shipperd/shipperd/pkg/deadletter"
 	"github.com/shipperd/shipperd/pkg/disk/disktest"
 	"github.com/shipperd/shipperd/pkg/document"
-	"github.com/shipperd/shipperd/pkg/elastic"
 	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
-	"github.com/shipperd/shipperd/pkg/kinesis"
 	"github.com/shipperd/shipperd/pkg/kinesis/kinesisfake"
 	"github.com/shipperd/shipperd/pkg/pipeline"
-	"github.com/shipperd/shipperd/pkg/progress"
-	"github.com/shipperd/shipperd/pkg/record"
-	"github.com/shipperd/shipperd/pkg/setting"
 )
 
 const (
@@ -35,8 +26,6 @@ const (
 	// patience is how long after the calm everything must have arrived: the waits of
 	// all stages together have minutes, no hours.
 	patience = time.Hour
-	// stuckLimit is that of the health endpoint.
-	stuckLimit = time.Minute
 )
 
 // world is one seed's simulation.
@@ -51,15 +40,19 @@ type world struct {
 	stream    *kinesisfake.Stream
 	search    *elasticfake.Server
 	documents *document.Documents
-	days      []string      // the indices
-	life      *life         // the current one; changed only while no part runs
-	settled   chan struct{} // has a value when there is nothing left to do
+	days      []string     // the indices
+	life      *life        // the current one; changed only while no part runs
+	away      atomic.Int64 // nanoseconds of weekends, which do not count
 	kills     int
+	gaps      int // counted by all processes
 
-	mu    sync.Mutex
-	truth truth
-	calls map[string]int
-	trace []string
+	mu          sync.Mutex
+	weekendOver chan struct{} // closed then; nil on other days
+	truth       truth
+	calls       map[string]int
+	arrivals    map[time.Time]bool // of messages
+	trace       []string
+	zip         *gzip.Writer // for records
 }
 
 // life is one process, from its start to its end.
@@ -74,7 +67,8 @@ type life struct {
 	stop   context.CancelFunc
 	dead   chan struct{} // closed by a kill: no call has an effect from then on
 
-	positions map[string]checkpoint.Position // in the checkpoint file
+	stored stored  // in the checkpoint file
+	daemon *daemon // its parts, once they are open
 }
 
 // err returns errDead once the process was killed.
@@ -90,27 +84,40 @@ func (l *life) err() error {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		T: t, seed: seed, began: time.Now(),
-		search:  &elasticfake.Server{},
-		days:    []string{"cwl-2000.01.01", "cwl-2000.01.02", "cwl-2000.02.29"},
-		settled: make(chan struct{}, 1),
-		truth:   truth{shards: map[string]*shard{}, letters: map[string]bool{}, owner: map[string]owner{}},
-		calls:   make(map[string]int),
+		search: &elasticfake.Server{},
+		days:   []string{"cwl-2000.01.01", "cwl-2000.01.02", "cwl-2000.02.29"},
+		truth:  truth{letters: map[string]bool{}, owner: map[string]owner{}},
+		calls:  make(map[string]int), arrivals: make(map[time.Time]bool),
 	}
 	w.plan = newPlan(w.draw("plan", 0))
 	w.service = &kinesisfake.Service{Hook: w.onKinesis, Throttle: true}
 	w.stream = w.service.Create("logs", w.plan.shards)
-	for _, id := range w.stream.Shards() {
-		w.truth.shard(id)
-	}
+	w.truth.begin(w.stream.Shards())
 	w.search.Script = w.onBulk
 	var err error
+	if w.zip, err = gzip.NewWriterLevel(nil, gzip.NoCompression); err != nil { // the cheapest to set up
+		t.Fatal(err)
+	}
 	if w.documents, err = document.New(document.DefaultConfig(), document.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-func (w *world) elapsed() time.Duration { return time.Since(w.began) }
+// elapsed returns how long the world has been there, without weekends.
+func (w *world) elapsed() time.Duration { return time.Since(w.began) - time.Duration(w.away.Load()) }
+
+// arrives notes that a message arrives after latency, alone in its instant: of two,
+// the scheduler would choose the first one.
+func (w *world) arrives(latency time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := time.Now().Add(latency)
+	if w.arrivals[at] {
+		w.Errorf("two messages arrive in one instant, after %s", w.elapsed()+latency)
+	}
+	w.arrivals[at] = true
+}
 
 // next counts the calls of a peer, over all lives.
 func (w *world) next(peer string) int {
@@ -190,7 +197,7 @@ func (w *world) run() {
 		r := w.draw("life", n)
 		l := &life{number: n, disk: fsys, ending: newEnding(r), dead: make(chan struct{})}
 		l.ctx, l.stop = context.WithCancel(ctx) //nolint:fatcontext // of the world's, for each life anew
-		l.positions = w.positionsOn(fsys)
+		l.stored = w.storedOn(fsys)
 		if l.last = n+1 >= w.plan.lives || w.calm(); l.last {
 			l.ending = ending{term: true, after: patience + w.plan.calm - w.elapsed()}
 		}
@@ -210,6 +217,9 @@ func (w *world) run() {
 		if fsys = l.after; fsys == nil {
 			fsys = l.disk.PowerCut(rand.New(everything)) // without locks
 		}
+		if n+1 == w.plan.weekend {
+			w.weekend(ctx, fsys)
+		}
 		if !sleep(ctx, time.Duration(r.Int64N(int64(10*time.Second)))) {
 			return
 		}
@@ -223,170 +233,6 @@ func (w *world) finish() {
 	if w.life.last {
 		w.noteLocked("life", "%d: all has settled", w.life.number)
 		w.life.stop()
-	}
-}
-
-// live runs one process. Its error is one that a process of that ending may have.
-func (w *world) live(l *life) error {
-	ctx := l.ctx
-	defer l.stop()
-	timer := time.AfterFunc(l.ending.after, func() { w.end(l) })
-	defer timer.Stop()
-	d, err := w.open(ctx, l)
-	if err != nil {
-		switch {
-		case errors.Is(err, errFull), errors.Is(err, errDead), errors.Is(err, context.Canceled):
-			return err // the supervisor starts it again
-		}
-		w.Errorf("life %d: open: %v", l.number, err)
-		return err
-	}
-	var scrapes sync.WaitGroup
-	running, stop := context.WithCancel(ctx)
-	scrapes.Go(func() { w.scrape(running, l, d) })
-	err = d.pipe.Run(ctx)
-	stop()
-	scrapes.Wait()
-	w.checkStopped(l, d, err)
-	return errors.Join(err, d.letters.Close(), d.store.Close())
-}
-
-// daemon is the parts of one process.
-type daemon struct {
-	metrics *prometheus.Registry // of pipeline and checkpoint
-	monitor *progress.Monitor
-	budget  *pipeline.Budget
-	store   *checkpoint.File
-	letters *deadletter.Store
-	pipe    *pipeline.Pipeline
-}
-
-// open puts the parts together as cmd/shipperd does.
-func (w *world) open(ctx context.Context, l *life) (*daemon, error) {
-	log := zap.NewNop()
-	if w.verbose {
-		log = zaptest.NewLogger(w)
-	}
-	d := &daemon{metrics: prometheus.NewRegistry(), monitor: &progress.Monitor{}, budget: pipeline.NewBudget(w.plan.memory)}
-	unseen := prometheus.NewRegistry() // gathering all costs more than the rest of the simulation
-	random := w.draw("jitter", l.number)
-
-	settings := kinesis.DefaultConfig()
-	settings.Stream, settings.Seed = "logs", random.Uint64()
-	settings.Limits.List = 10 * time.Second
-	stream, err := kinesis.Open(ctx, w.service, settings, d.monitor, log, unseen)
-	if err != nil {
-		return nil, err
-	}
-	d.store, err = checkpoint.OpenFile(ctx, l.disk, checkpoint.Config{File: checkpointFile},
-		checkpoint.Identity{ARN: stream.ARN, Created: stream.Created}, log, d.metrics)
-	if err != nil {
-		return nil, err
-	}
-	d.letters, err = deadletter.Open(ctx, l.disk, deadletter.Config{Dir: lettersDir, MaxSize: 64 * setting.MiB}, log, unseen)
-	if err != nil {
-		return nil, errors.Join(err, d.store.Close())
-	}
-	search := elastic.DefaultConfig()
-	search.Endpoints = []string{"http://a.search", "http://b.search"}
-	search.BlockedAfter = 15 * time.Second
-	sink, err := elastic.New(ctx, search, elastic.Deps{
-		Letters: d.letters, Progress: d.monitor, Draining: ctx.Done(), Log: log, Registerer: unseen,
-		Transport: w, Seed: random.Uint64(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	records := &record.Pool{}
-	store := &watchedStore{File: d.store, world: w}
-	d.pipe = pipeline.New(pipeline.DefaultConfig(), pipeline.Deps{
-		Source:      kinesis.NewSource(stream, store, d.budget, records),
-		NewDecoder:  func() pipeline.Decoder { return w.documents.NewDecoder() },
-		Sink:        sink,
-		DeadLetters: d.letters,
-		Store:       store,
-		Budget:      d.budget,
-		Records:     records,
-		Progress:    d.monitor,
-		Workers:     1, // of several the order would be chance
-		Stream:      "logs",
-		Groups:      document.DefaultConfig().GroupNames(),
-		Log:         log,
-		Registerer:  d.metrics,
-	})
-	return d, nil
-}
-
-// watchedStore looks after every Save whether it kept its word.
-type watchedStore struct {
-	*checkpoint.File
-	world *world
-}
-
-// Save implements checkpoint.Store.
-func (s *watchedStore) Save(ctx context.Context, positions map[string]checkpoint.Position) error {
-	err := s.File.Save(ctx, positions)
-	if err == nil && s.world.life.err() == nil {
-		s.world.checkDurable(positions)
-	}
-	return err
-}
-
-// scrape looks at the metrics now and then, as a monitoring system does.
-func (w *world) scrape(ctx context.Context, l *life, d *daemon) {
-	for n := 0; ; n++ {
-		r := w.draw(fmt.Sprintf("scrape %d", l.number), n)
-		if !sleep(ctx, time.Second+time.Duration(r.Int64N(int64(15*time.Second)))) {
-			return
-		}
-		w.checkScrape(d)
-		if name, age, stuck := d.monitor.Stuck(stuckLimit); stuck {
-			w.Errorf("task %q has been at work without a step for %s: the health check would fail", name, age)
-		}
-	}
-}
-
-// checkScrape checks that events are accounted for, and returns how many are in flight.
-func (w *world) checkScrape(d *daemon) (inFlight float64) {
-	families, err := d.metrics.Gather()
-	if err != nil {
-		w.Errorf("scrape: %v", err)
-		return 0
-	}
-	sums := make(map[string]float64)
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			sums[family.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	received, settled := sums["shipperd_events_received_total"], sums["shipperd_events_total"]
-	inFlight = sums["shipperd_events_in_flight"]
-	if received != settled+inFlight {
-		w.Errorf("got %v events received, %v settled and %v in flight: they do not add up", received, settled, inFlight)
-	}
-	if n := sums["shipperd_checkpoint_regressions_total"]; n != 0 {
-		w.Errorf("got %v positions before the stored ones", n)
-	}
-	return inFlight
-}
-
-// checkStopped looks at a pipeline that has ended.
-func (w *world) checkStopped(l *life, d *daemon, err error) {
-	inFlight := w.checkScrape(d)
-	used, _ := d.budget.Used()
-	switch {
-	case l.err() != nil:
-	case errors.Is(err, pipeline.ErrUnsettled):
-		if w.calm() && l.ending.after != 0 && l.ending.point == "" && w.elapsed() > w.plan.calm+time.Minute {
-			w.Errorf("life %d: %v after a minute of calm", l.number, err)
-		}
-	case err != nil:
-		w.Errorf("life %d: %v", l.number, err)
-	case inFlight != 0 || used != 0:
-		w.Errorf("life %d has drained: got %v events in flight and %d bytes of memory in use, want none", l.number, inFlight, used)
-	}
-	if w.elapsed() > w.plan.calm+patience {
-		w.Errorf("not everything arrived within %s of calm:\n%s", patience, w.missing())
 	}
 }
 
