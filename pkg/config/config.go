@@ -153,6 +153,7 @@ func (l *loader) applyFile(file, defaultFile string) string {
 	if optional {
 		file = defaultFile
 	}
+	l.file = file
 	text, err := readFile(file)
 	switch {
 	case optional && errors.Is(err, fs.ErrNotExist):

@@ -362,3 +362,16 @@ func TestUnknownKeyOfAFlagIsAMistake(t *testing.T) {
 		t.Errorf("mistakes (-want +got):\n%s", diff)
 	}
 }
+
+func TestKeyThatIsSetNowhereSaysWhereItMayBeSet(t *testing.T) {
+	_, err := load("", "/etc/shipperd.yaml", nil, nil)
+	for _, want := range []string{
+		"kinesis.stream: \"\" is no stream name",
+		"set it in /etc/shipperd.yaml, or as SHIPPERD_KINESIS_STREAM\n",
+		"set it in /etc/shipperd.yaml, or as SHIPPERD_ELASTICSEARCH_ENDPOINTS\n",
+	} {
+		if got := fmt.Sprintln(err); !strings.Contains(got, want) {
+			t.Errorf("got %s\nwant %q in it", got, want)
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 // loader fills a struct from several sources and remembers what came from where.
 type loader struct {
 	root      reflect.Value
+	file      string            // that was read, or looked for
 	variables map[string]string // the environment
 	origins   map[string]Origin // of every key that is not at its default; "" is the whole
 	meant     map[string]bool   // keys that a misspelt one is near to

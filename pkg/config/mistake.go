@@ -82,9 +82,14 @@ func (l *loader) refuse(section string, err error) {
 		if !slices.Contains(l.sections(), firstPart(key)) {
 			key = section + "." + key
 		}
-		if !l.meant[key] && !slices.ContainsFunc(l.mistakes, func(m Mistake) bool { return m.Key == key }) {
-			l.mistake(l.originOf(key), key, "%s", message)
+		if l.meant[key] || slices.ContainsFunc(l.mistakes, func(m Mistake) bool { return m.Key == key }) {
+			continue
 		}
+		at := l.originOf(key)
+		if at == (Origin{}) { // set nowhere, and the default does not do
+			message += fmt.Sprintf("; set it in %s, or as %s", l.file, leaf{key: key}.variable())
+		}
+		l.mistake(at, key, "%s", message)
 	}
 }
 
