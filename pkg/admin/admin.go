@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,12 +89,16 @@ func Serve(ctx context.Context, config Config, deps Deps) error {
 			zap.String("listen", config.Listen))
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, config.Listen, config.WebConfig, newHandler(deps), log) })
+	group.Go(func() error {
+		return serve(ctx, "admin.listen", config.Listen, config.WebConfig, newHandler(deps), log)
+	})
 	if config.HealthListen != "" {
-		group.Go(func() error { return serve(ctx, config.HealthListen, "", newHealthHandler(deps.Progress), log) })
+		group.Go(func() error {
+			return serve(ctx, "admin.health_listen", config.HealthListen, "", newHealthHandler(deps.Progress), log)
+		})
 	}
 	if config.PprofListen != "" {
-		group.Go(func() error { return serve(ctx, config.PprofListen, "", newPprofHandler(), log) })
+		group.Go(func() error { return serve(ctx, "admin.pprof_listen", config.PprofListen, "", newPprofHandler(), log) })
 	}
 	return group.Wait()
 }
@@ -101,10 +106,12 @@ func Serve(ctx context.Context, config Config, deps Deps) error {
 // shutdownTimeout lets a scrape that is under way end.
 const shutdownTimeout = time.Second
 
-func serve(ctx context.Context, address, webConfig string, handler http.Handler, log *zap.Logger) error {
+func serve(ctx context.Context, key, address, webConfig string, handler http.Handler, log *zap.Logger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", address, err)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s: %w; stop what listens there, or choose another port", key, err)
+	} else if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
 	}
 	reports := slog.New(reporter{log})
 	server := newServer(handler)
@@ -121,7 +128,7 @@ func serve(ctx context.Context, address, webConfig string, handler http.Handler,
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return fmt.Errorf("serve on %s: %w", address, err)
+	return fmt.Errorf("%s: serve %s: %w", key, address, err)
 }
 
 // newServer returns a server that slow or idle clients cannot hold: every phase of
