@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,10 +107,13 @@ type backfiller struct {
 	daemon *daemon
 	api    backfill.API
 	out    output
-	// keepTemplate goes on until the index template is in effect: history makes its
-	// indices before the stream does.
+	// keepTemplate goes on until the index template is in effect.
 	keepTemplate func(context.Context) error
 }
+
+// templatePatience is how long a backfill waits for the index template: history makes
+// its indices before the stream does, and has more time.
+const templatePatience = 30 * time.Second
 
 // backfillIdentity binds the backfills' checkpoint file: it is of no stream.
 const backfillIdentity = "backfill"
@@ -127,11 +131,17 @@ func openBackfill(ctx context.Context, c config.Config, o backfillOptions, stder
 	if b.keepTemplate, err = d.startTemplate(ctx); err != nil {
 		return nil, err
 	}
+	waiting, cancel := context.WithTimeout(ctx, templatePatience)
+	defer cancel()
+	if err := b.keepTemplate(waiting); err != nil {
+		return nil, err
+	}
 	if err := d.openDocuments(); err != nil {
 		return nil, err
 	}
-	if b.api, err = logsapi.NewClient(ctx, o.logs.region, o.logs.endpoint); err != nil {
-		return nil, err
+	region := cmp.Or(o.logs.region, c.Kinesis.Region)
+	if b.api, err = logsapi.NewClient(ctx, region, o.logs.endpoint); err != nil {
+		return nil, setupError{fmt.Errorf("--region: %w", err)}
 	}
 	b.out, err = d.openOutput(ctx, checkpoint.Identity{ARN: backfillIdentity, Routing: c.RoutingHash()})
 	return b, err

@@ -2,13 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -188,5 +192,17 @@ func TestHealthcheckAsksTheDaemon(t *testing.T) {
 	daemon.Close()
 	if code, _, _ := command(t, args...); code != exitFailed {
 		t.Errorf("got exit %d without a daemon, want %d", code, exitFailed)
+	}
+}
+
+func TestErrorsOfTheDiskSayWhatToDo(t *testing.T) {
+	for err, want := range map[error]string{
+		&fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}: "let user " + strconv.Itoa(os.Getuid()) + " write there",
+		&fs.PathError{Op: "open", Path: "/x", Err: syscall.EROFS}:  "mount a volume for it",
+		&fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOSPC}: "make room",
+	} {
+		if got := advised(err); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
+			t.Errorf("got %v, want %s in it", got, want)
+		}
 	}
 }

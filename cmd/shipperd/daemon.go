@@ -63,15 +63,25 @@ func newDaemon(loaded *config.Loaded, stderr io.Writer) *daemon {
 	return d
 }
 
-// runUntilSignal runs until SIGTERM or SIGINT, and drains. The parts' own errors
-// end it; what a peer does never does. reload gives the configuration anew.
+// runUntilSignal runs until SIGTERM or SIGINT, and drains. reload gives the
+// configuration anew. The error has been logged.
 func (d *daemon) runUntilSignal(ctx context.Context, reload func() (*config.Loaded, error)) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	defer d.log.Sync() //nolint:errcheck // a terminal refuses it, and there is nobody left to tell
 	b := build()
 	d.log.Info("starting", zap.String("version", b.version), zap.String("commit", b.commit))
+	if err := d.run(ctx, reload); err != nil {
+		d.log.Error("stopped", zap.Error(err))
+		return silent{err}
+	}
+	d.log.Info("stopped")
+	return nil
+}
 
+// run runs the parts until ctx ends and they have drained. Their own errors end it;
+// what a peer does never does.
+func (d *daemon) run(ctx context.Context, reload func() (*config.Loaded, error)) error {
 	keepTemplate, err := d.startTemplate(ctx)
 	if err != nil {
 		return err
@@ -80,9 +90,13 @@ func (d *daemon) runUntilSignal(ctx context.Context, reload func() (*config.Load
 		return err
 	}
 	// What watches and serves outlives the drain, so that the drain can be watched.
+	// Where it fails, the drain begins: nobody would see what becomes of the rest.
 	beside, stopBeside := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBeside()
 	group, beside := errgroup.WithContext(beside)
+	ctx, drain := context.WithCancel(ctx)
+	defer drain()
+	context.AfterFunc(beside, drain)
 	group.Go(func() error {
 		return admin.Serve(beside, d.config.Admin, admin.Deps{
 			Gatherer: d.registry, Progress: d.progress, Ready: func() error { return d.ready(ctx) }, Log: d.log,
@@ -95,14 +109,12 @@ func (d *daemon) runUntilSignal(ctx context.Context, reload func() (*config.Load
 		defer stopBeside()
 		return d.carry(ctx)
 	})
-	err = group.Wait()
-	d.log.Info("stopped", zap.Error(err))
-	return err
+	return group.Wait()
 }
 
 func (d *daemon) openDocuments() (err error) {
 	if d.enricher, err = enrich.New(d.config.Geo, d.log, d.registry); err != nil {
-		return err
+		return setupError{err}
 	}
 	d.documents, err = document.New(d.config.Documents, document.Options{Enrich: d.enricher, Flattened: d.flattened, Registerer: d.registry})
 	return err
@@ -127,7 +139,7 @@ func (d *daemon) ready(running context.Context) error {
 func (d *daemon) carry(ctx context.Context) (err error) {
 	client, err := kinesis.NewClient(ctx, d.config.Kinesis)
 	if err != nil {
-		return err
+		return setupError{err}
 	}
 	stream, err := kinesis.Open(ctx, client, d.config.Kinesis, d.progress, d.log, d.registry)
 	if err != nil {
@@ -199,11 +211,11 @@ func (d *daemon) openOutput(ctx context.Context, identity checkpoint.Identity) (
 func (d *daemon) openState(ctx context.Context, identity checkpoint.Identity) (output, error) {
 	store, err := checkpoint.OpenFile(ctx, disk.OS{}, d.config.Checkpoint, identity, d.log, d.registry)
 	if err != nil {
-		return output{}, err
+		return output{}, fmt.Errorf("checkpoint.file: %w", advised(err))
 	}
 	letters, err := deadletter.Open(ctx, disk.OS{}, d.config.DeadLetters, d.log, d.registry)
 	if err != nil {
-		return output{}, errors.Join(err, store.Close())
+		return output{}, errors.Join(fmt.Errorf("dead_letters.dir: %w", advised(err)), store.Close())
 	}
 	gap, remade := store.Remade()
 	return output{store: store, letters: letters, gap: gap, remade: remade, close: func() error {
@@ -212,9 +224,13 @@ func (d *daemon) openState(ctx context.Context, identity checkpoint.Identity) (o
 }
 
 func (d *daemon) openIndex(ctx context.Context, letters pipeline.DeadLetters) (pipeline.Sink, error) {
-	return elastic.New(ctx, d.config.Elasticsearch, elastic.Deps{
+	sink, err := elastic.New(ctx, d.config.Elasticsearch, elastic.Deps{
 		Letters: letters, Progress: d.progress, Draining: ctx.Done(), Log: d.log, Registerer: d.registry,
 	})
+	if err != nil {
+		return nil, setupError{fmt.Errorf("elasticsearch: %w", err)}
+	}
+	return sink, nil
 }
 
 // unlessEnded turns the end of ctx while something was waited for into nothing:

@@ -38,7 +38,7 @@ func (f *configFlags) load() (*config.Loaded, error) {
 type logsFlags struct{ region, endpoint string }
 
 func (f *logsFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.region, "region", "", "AWS region (default: the SDK's)")
+	cmd.Flags().StringVar(&f.region, "region", "", "AWS region (default: kinesis.region, else the SDK's)")
 	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of an emulator")
 }
 

@@ -52,6 +52,11 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// setupError is a part that cannot be made as the configuration says.
+type setupError struct{ error }
+
+func (e setupError) Unwrap() error { return e.error }
+
 // exitCode is the one place that turns an error into an exit code.
 func exitCode(err error) int {
 	switch {
@@ -61,7 +66,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, pipeline.ErrUnsettled):
 		return exitUnsettled
-	case errors.Is(err, config.ErrInvalid), errors.Is(err, checkpoint.ErrOtherStream), errors.Is(err, checkpoint.ErrUnreadable):
+	case errors.Is(err, config.ErrInvalid), errors.As(err, new(setupError)), errors.Is(err, checkpoint.ErrOtherStream), errors.Is(err, checkpoint.ErrUnreadable):
 		return exitConfig
 	}
 	return exitFailed

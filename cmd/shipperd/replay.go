@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -103,8 +104,10 @@ func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, s
 	defer stop()
 	log, _ := logging.New(c.Log, stderr)
 	archive, err := deadletter.OpenArchive(ctx, disk.OS{}, c.DeadLetters, log)
-	if err != nil {
-		return err
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("dead_letters.dir: there is no folder %s; give the daemon's own configuration", c.DeadLetters.Dir)
+	} else if err != nil {
+		return fmt.Errorf("dead_letters.dir: %w", advised(err))
 	}
 	defer func() { err = errors.Join(err, archive.Close()) }()
 	documents, err := openDocuments(c)
@@ -116,7 +119,7 @@ func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, s
 		Letters: kept, Progress: &progress.Monitor{}, Draining: ctx.Done(), Log: log, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
-		return err
+		return setupError{fmt.Errorf("elasticsearch: %w", err)}
 	}
 	r := replay.Replay{
 		Archive: archive, Filter: filter, Sink: sink, Kept: kept, Decoder: documents.NewDecoder(), IndexSuffix: suffix,

@@ -79,7 +79,7 @@ func (o *subscribeOptions) manager(cmd *cobra.Command) (*subscription.Manager, e
 	log, _ := logging.New(logging.DefaultConfig(), cmd.ErrOrStderr())
 	api, err := logsapi.NewClient(cmd.Context(), o.logs.region, o.logs.endpoint)
 	if err != nil {
-		return nil, err
+		return nil, setupError{fmt.Errorf("--region: %w", err)}
 	}
 	source := kinesis.DefaultConfig()
 	source.Stream, source.Region, source.Endpoint = o.request.Stream, o.logs.region, o.logs.endpoint
