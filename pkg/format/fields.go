@@ -67,11 +67,12 @@ const (
 //
 // One goroutine uses it at a time.
 type Fields struct {
-	roots  [rootCount][]byte
-	ips    []byte // related.ip: `,"a","b",`
-	users  []byte // related.user, likewise
-	owned  bool   // cloud.account is written
-	placed bool   // cloud.region is written
+	roots  [rootCount][]byte // each begins with its opening, `"source":{`
+	opened [rootCount]int    // the lengths of the openings
+	ips    []byte            // related.ip: `,"a","b",`
+	users  []byte            // related.user, likewise
+	owned  bool              // cloud.account is written
+	placed bool              // cloud.region is written
 	lookup *enrich.Lookup
 
 	day     int64                    // of the last time that was written, counted from minTime
@@ -82,12 +83,19 @@ type Fields struct {
 
 // NewFields returns an empty Fields. Without an Enricher addresses are typed but
 // nothing is looked up.
-func NewFields(e *enrich.Enricher) *Fields { return &Fields{lookup: e.Lookup(), day: -1} }
+func NewFields(e *enrich.Enricher) *Fields {
+	f := &Fields{lookup: e.Lookup(), day: -1}
+	for i := range f.roots {
+		f.roots[i] = append(f.roots[i], `"`+Root(i).String()+`":{`...)
+		f.opened[i] = len(f.roots[i])
+	}
+	return f
+}
 
 // Reset makes f empty for the next event.
 func (f *Fields) Reset() {
 	for i := range f.roots {
-		f.roots[i] = f.roots[i][:0]
+		f.roots[i] = f.roots[i][:f.opened[i]]
 	}
 	f.ips, f.users = f.ips[:0], f.users[:0]
 	f.owned, f.placed = false, false
@@ -96,32 +104,26 @@ func (f *Fields) Reset() {
 // AppendTo appends the roots that hold something, each followed by a comma:
 // `"source":{…},"user":{…},`.
 func (f *Fields) AppendTo(dst []byte) []byte {
-	for i, members := range f.roots {
-		root := Root(i)
-		related := root == Related && len(f.ips)+len(f.users) > 0
-		if len(members) == 0 && !related {
+	for i, root := range f.roots {
+		related := Root(i) == Related && len(f.ips)+len(f.users) > 0
+		if len(root) == f.opened[i] && !related {
 			continue
 		}
-		dst = append(dst, '"')
-		dst = append(dst, root.String()...)
-		dst = append(dst, `":{`...)
-		dst = append(dst, members...)
-		if root == Related {
-			dst = appendList(dst, "ip", f.ips)
-			dst = appendList(dst, "user", f.users)
+		dst = append(dst, root...)
+		if related {
+			dst = appendList(dst, `"ip":[`, f.ips)
+			dst = appendList(dst, `"user":[`, f.users)
 		}
 		dst = append(dst[:len(dst)-1], "},"...)
 	}
 	return dst
 }
 
-func appendList(dst []byte, name string, list []byte) []byte {
+func appendList(dst []byte, opening string, list []byte) []byte {
 	if len(list) == 0 {
 		return dst
 	}
-	dst = append(dst, '"')
-	dst = append(dst, name...)
-	dst = append(dst, `":[`...)
+	dst = append(dst, opening...)
 	dst = append(dst, list[1:len(list)-1]...)
 	return append(dst, "],"...)
 }
