@@ -102,9 +102,18 @@ func findMessage(message []byte, v *values) *compiledMessage {
 	if len(message) == 0 {
 		return nil
 	}
-	candidates := sshdCatalogue[message[0]]
+	return firstFit(sshdCatalogue[message[0]], message, v)
+}
+
+// firstFit returns the first candidate that fits. Those that begin with the parts for
+// which one before them did not are stepped over.
+func firstFit(candidates []compiledMessage, message []byte, v *values) *compiledMessage {
+	decided := 1
 	for i := range candidates {
-		if candidates[i].match(message, v) {
+		if candidates[i].shared >= decided {
+			continue
+		}
+		if decided = candidates[i].match(message, v); decided == matched {
 			return &candidates[i]
 		}
 	}

@@ -155,8 +155,9 @@ func protocolMessages() []sshdMessage {
 // compiledMessage is one template of the catalogue.
 type compiledMessage struct {
 	template
-	name  string
-	event string // members
+	shared int // parts that it has in common with the one before it
+	name   string
+	event  string // members
 }
 
 // sshdCatalogue is the catalogue by the first byte of a message.
@@ -168,7 +169,11 @@ func compileMessages(messages []sshdMessage) (byFirst [256][]compiledMessage) {
 			for _, one := range alternatives(text) {
 				t := compile(one)
 				first := t.parts[0].literal[0]
-				byFirst[first] = append(byFirst[first], compiledMessage{t, m.name, m.class.members()})
+				c := compiledMessage{template: t, name: m.name, event: m.class.members()}
+				if before := byFirst[first]; len(before) > 0 {
+					c.shared = t.common(&before[len(before)-1].template)
+				}
+				byFirst[first] = append(byFirst[first], c)
 			}
 		}
 	}

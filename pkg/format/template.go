@@ -145,23 +145,42 @@ func compile(text string) template {
 	return t
 }
 
-// match fills v with what the slots took.
-func (t *template) match(message []byte, v *values) bool {
+// matched is the answer for a message that a template fits.
+const matched = -1
+
+// match fills v with what the slots took and returns matched, or how many of the first
+// parts are enough to say that the template does not fit.
+func (t *template) match(message []byte, v *values) (decided int) {
 	first := t.parts[0].literal
 	if !hasPrefix(message, first) {
-		return false
+		return 1
 	}
 	*v = values{}
 	if t.tail {
-		i := bytes.Index(message[len(first):], []byte(": "))
-		if i >= 0 && matchParts(t.parts, message[:len(first)+i], v) {
-			return true
+		if i := bytes.Index(message[len(first):], []byte(": ")); i >= 0 {
+			if decided = matchParts(t.parts, message[:len(first)+i], v); decided == matched {
+				return matched
+			}
 		}
 	}
-	return matchParts(t.parts, message, v)
+	if whole := matchParts(t.parts, message, v); whole == matched || whole > decided {
+		return whole
+	}
+	return decided
 }
 
-func matchParts(parts []part, text []byte, v *values) bool {
+// common returns how many of the first parts two templates have in common, of which
+// what the one decides about a message holds for the other.
+func (t *template) common(next *template) int {
+	n := 0
+	for t.tail == next.tail && n < min(len(t.parts), len(next.parts)) && t.parts[n] == next.parts[n] {
+		n++
+	}
+	return n
+}
+
+// matchParts is match for what is left of a template and a message.
+func matchParts(parts []part, text []byte, v *values) (decided int) {
 	for i, p := range parts {
 		next := ""
 		if i+1 < len(parts) {
@@ -171,12 +190,15 @@ func matchParts(parts []part, text []byte, v *values) bool {
 		switch p.takes {
 		case takesLiteral:
 			if !hasPrefix(text, p.literal) {
-				return false
+				return i + 1
 			}
 			text = text[len(p.literal):]
 			continue
 		case takesMost:
-			return matchMost(parts[i:], next, text, v)
+			if matchMost(parts[i:], next, text, v) {
+				return matched
+			}
+			return len(parts) + 1
 		case takesWord:
 			end = wordEnd(text, next)
 		case takesDigits:
@@ -189,11 +211,14 @@ func matchParts(parts []part, text []byte, v *values) bool {
 			end = len(text)
 		}
 		if end < 0 || end == 0 && (p.takes == takesWord || p.takes == takesDigits) {
-			return false
+			return i + 2 // a word depends on the literal after it
 		}
 		v[p.slot], text = text[:end], text[end:]
 	}
-	return len(text) == 0
+	if len(text) > 0 {
+		return len(parts) + 1 // another template may go on here
+	}
+	return matched
 }
 
 // matchMost lets the first part reach as far as what follows it allows. Every try
@@ -208,7 +233,7 @@ func matchMost(parts []part, next string, text []byte, v *values) bool {
 		if end < 0 {
 			return false
 		}
-		if matchParts(parts[1:], text[end:], v) {
+		if matchParts(parts[1:], text[end:], v) == matched {
 			v[parts[0].slot] = text[:end]
 			return true
 		}
