@@ -169,13 +169,35 @@ func (w *world) onBulk(request *elasticfake.Request) elasticfake.Fault {
 	w.checkParents(request.Docs)
 	w.checkInvariants(w.life)
 	fault := w.bulkFault(request, r)
-	fault.Item = func(i int, d elasticfake.Document) *elasticfake.ItemError { return w.itemFault(request.Number, i, d) }
-	if fault.Status != 0 || fault.Reset || fault.Refused {
-		fault.Item = nil
+	switch {
+	case fault.Status == http.StatusBadRequest, fault.Status == http.StatusRequestEntityTooLarge:
+		w.refuse(request.Docs...)
+	case fault.Status == 0 && !fault.Reset && !fault.Refused:
+		wrong := make([]*elasticfake.ItemError, len(request.Docs))
+		for i, d := range request.Docs {
+			wrong[i] = w.itemFault(request.Number, i, d)
+			switch {
+			case wrong[i] == nil:
+			case wrong[i].Type == clusterBlock:
+				w.refuse(elasticfake.Document{Index: d.Index}) // all that is to go there
+			default:
+				w.refuse(d)
+			}
+		}
+		fault.Item = func(i int, _ elasticfake.Document) *elasticfake.ItemError { return wrong[i] }
 	}
 	w.note("bulk", "#%d: %d documents, fault: %d reset %v refused %v damage %d",
 		request.Number, len(request.Docs), fault.Status, fault.Reset, fault.Refused, fault.Damage)
 	return fault
+}
+
+// refuse notes documents that are refused.
+func (w *world) refuse(docs ...elasticfake.Document) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, d := range docs {
+		w.truth.refused[d.Index+"/"+d.ID] = true
+	}
 }
 
 const clusterBlock = "cluster_block_exception"

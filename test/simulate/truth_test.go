@@ -23,7 +23,8 @@ type truth struct {
 	streams []*stream       // all of one name; the last one is there, or is being made
 	letters map[string]bool // identities in the dead letters for good, or taken out by a person
 	owner   map[string]owner
-	gaps    int // so many must have been counted by the end
+	refused map[string]bool // documents that the index has refused, and index/ where it was all of them
+	gaps    int             // so many must have been counted by the end
 }
 
 // stream is one stream, until it is deleted.
@@ -329,6 +330,12 @@ func (w *world) checkEnd() {
 		}
 		if err := s.settled(file.Shards[s.id]); err != nil {
 			w.Errorf("the last checkpoint of %s: %v", s.id, err)
+		}
+	}
+	for l := range w.truth.letters {
+		index, _, _ := strings.Cut(l, "/")
+		if _, event := w.truth.owner[l]; event && !w.truth.refused[l] && !w.truth.refused[index+"/"] {
+			w.Errorf("%s is a dead letter, and was never refused", l)
 		}
 	}
 	documents := 0

@@ -86,7 +86,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		T: t, seed: seed, began: time.Now(),
 		search: &elasticfake.Server{},
 		days:   []string{"cwl-2000.01.01", "cwl-2000.01.02", "cwl-2000.02.29"},
-		truth:  truth{letters: map[string]bool{}, owner: map[string]owner{}},
+		truth:  truth{letters: map[string]bool{}, owner: map[string]owner{}, refused: map[string]bool{}},
 		calls:  make(map[string]int), arrivals: make(map[time.Time]bool),
 	}
 	w.plan = newPlan(w.draw("plan", 0))
