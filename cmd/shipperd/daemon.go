@@ -157,11 +157,11 @@ func (d *daemon) carry(ctx context.Context) (err error) {
 	}
 	d.source.Store(source)
 	d.sayBound()
-	d.config.Pipeline.LimitHeap()
 	killpoint.Here(killpoint.DaemonOpened)
 	return d.newPipeline(out, pipeline.Deps{
 		Source:     source,
 		Budget:     budget,
+		Heap:       d.config.Pipeline.LimitHeap(runtime.GOMAXPROCS(0)),
 		Records:    records,
 		Stream:     d.config.Kinesis.Name(),
 		Registerer: d.registry,

@@ -123,7 +123,6 @@ type Decoder struct {
 	typed     *format.Fields
 	objects   objects
 	time      stamp
-	inflated  int
 	ingested  ingested
 	leftOut   []string // names of root fields, for explanations
 	explain   bool
@@ -168,31 +167,32 @@ func (d *Documents) newDecoder() (*Decoder, error) {
 }
 
 // encodedPerInflated bounds the documents of a record: they may take so many times
-// the bytes that the record may inflate to. Flow logs, the smallest lines, take
-// four times their payload; only forged payloads with names of megabytes take more.
+// the bytes that the record may inflate to. A full record of flow logs, the smallest
+// lines, inflates to a third of that and takes seven times as much.
 const encodedPerInflated = 4
 
 // Decode implements pipeline.Decoder.
 func (d *Decoder) Decode(r *record.Record) error {
 	r.Text, r.Events, r.Control = r.Text[:0], r.Events[:0], 0
-	d.inflated = 0
 	d.shed()
 	defer d.documents.metrics.add(d.tallies)
 	text, err := d.inflater.Inflate(r.Data)
 	if err != nil {
 		return err
 	}
-	d.inflated = len(text)
 	d.ingested.set(time.Now())
 	for n := 1; n == 1 || len(text) > 0; n++ {
-		if text, err = d.payload.Next(text); err != nil {
+		rest, err := d.payload.Next(text)
+		if err != nil {
 			return fmt.Errorf("payload %d of the record: %w", n, err)
 		}
+		size := len(text) - len(rest)
+		text = rest
 		if d.payload.Control {
 			r.Control++
 			continue
 		}
-		if err := d.events(r); err != nil {
+		if err := d.events(r, size); err != nil {
 			return fmt.Errorf("payload %d of the record: %w", n, err)
 		}
 	}
@@ -215,11 +215,8 @@ func (d *Decoder) shed() {
 	}
 }
 
-// Inflated returns the bytes that the record decoded last inflated to.
-func (d *Decoder) Inflated() int { return d.inflated }
-
-// events appends the events of the payload under way to r.
-func (d *Decoder) events(r *record.Record) error {
+// events appends the events of the payload under way, which has size bytes, to r.
+func (d *Decoder) events(r *record.Record, size int) error {
 	p := &d.payload
 	d.owner = p.Owner.Append(d.owner[:0])
 	d.group = p.Group.Append(d.group[:0])
@@ -233,7 +230,7 @@ func (d *Decoder) events(r *record.Record) error {
 		e := &p.Events[i]
 		start := len(r.Text)
 		if i == fewEvents {
-			r.Text = slices.Grow(r.Text, roomFor(start-first, len(p.Events)))
+			r.Text = slices.Grow(r.Text, roomFor(start-first, p.Events[:i], size))
 		}
 		event := record.Event{Time: e.Time, Group: route.group}
 		switch {
@@ -253,18 +250,22 @@ func (d *Decoder) events(r *record.Record) error {
 	return nil
 }
 
-// The first few documents of a payload tell how much room all of them take: growing
-// step by step copies them all twice. A forged payload could claim any amount; what
-// is larger than usual grows step by step.
+// fewEvents of a payload tell how much room the documents of all of them take: growing
+// step by step copies them all several times. Flow logs, the smallest lines, take seven
+// times their payload.
 const (
-	fewEvents = 2
-	mostRoom  = 4 << 20 // 500 documents of CloudTrail take half of it
+	fewEvents      = 2
+	roomPerPayload = 8
 )
 
-// roomFor returns the room for the rest of so many events, an eighth more than the
-// first few took.
-func roomFor(few, events int) int {
-	return min(few/fewEvents*(events-fewEvents)*9/8, mostRoom)
+// roomFor returns the room for the documents of a payload of size bytes when those of
+// its first few events took so many bytes: an eighth more than is to be expected.
+func roomFor(documents int, few []cloudwatch.Event, size int) int {
+	read := 0
+	for i := range few {
+		read += len(few[i].Message.Inside) + len(few[i].Extracted) + len(`{"id":"","timestamp":1795169471000,"message":""},`) + len(few[i].ID.Inside)
+	}
+	return min(documents*size/read*9/8, roomPerPayload*size)
 }
 
 // allowed says whether the payload's owner is one whose events are taken.

@@ -51,7 +51,7 @@ func (d *Documents) Explain(line Line) (Explanation, error) {
 		}
 	}
 	var r record.Record
-	if err := decoder.events(&r); err != nil {
+	if err := decoder.events(&r, len(line.Text)); err != nil {
 		return Explanation{}, err
 	}
 	event := &r.Events[0]

@@ -3,9 +3,6 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/shipperd/shipperd/pkg/setting"
@@ -39,24 +36,6 @@ func DefaultConfig() Config {
 			MaxAge:       time.Second,
 		},
 	}
-}
-
-// outside is what a busy process takes beside the budget and what it began with:
-// request bodies, the workers' own buffers, garbage between two collections.
-const outside = 24 * setting.MiB
-
-// LimitHeap tells the garbage collector how much memory the process should keep to:
-// what is live now, the budget, and a rest. It would otherwise let garbage grow to
-// the size of all that is live. GOMEMLIMIT in the environment counts more. To be called
-// when databases are loaded and before anything is read.
-func (c Config) LimitHeap() {
-	if os.Getenv("GOMEMLIMIT") != "" {
-		return
-	}
-	runtime.GC()
-	var now runtime.MemStats
-	runtime.ReadMemStats(&now)
-	debug.SetMemoryLimit(int64(now.HeapAlloc) + int64(c.Memory+outside))
 }
 
 // Validate reports every value that cannot work, by its key.

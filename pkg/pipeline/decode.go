@@ -77,7 +77,9 @@ func (p *Pipeline) decodeOne(decoder Decoder, r *record.Record) (sound bool) {
 		p.recharge(r, -int64(len(r.Data)))
 		r.Data = nil // the documents are all that is needed from here on
 	}
-	p.recharge(r, int64(cap(r.Text))+int64(cap(r.Events))*int64(unsafe.Sizeof(record.Event{})))
+	size := int64(cap(r.Text)) + int64(cap(r.Events))*int64(unsafe.Sizeof(record.Event{}))
+	p.deps.Heap.decoded(size)
+	p.recharge(r, size)
 	p.deps.Budget.decoded(r.Charged)
 	return stack == nil
 }

@@ -70,6 +70,7 @@ type Deps struct {
 	DeadLetters DeadLetters
 	Store       checkpoint.Store
 	Budget      *Budget
+	Heap        *Heap // nil: the garbage collector's own measure
 	Records     *record.Pool
 	Progress    *progress.Monitor
 	Workers     int      // decode workers; GOMAXPROCS

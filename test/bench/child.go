@@ -120,7 +120,6 @@ func drain(ctx context.Context, s setup, from kinesis.API, to http.RoundTripper)
 		return err
 	}
 	settings, store, records := pipeline.DefaultConfig(), &checkpoint.Memory{}, &record.Pool{}
-	settings.LimitHeap()
 	budget := pipeline.NewBudget(int64(settings.Memory))
 	return pipeline.New(settings, pipeline.Deps{
 		Source:      kinesis.NewSource(found, store, budget, records),
@@ -129,6 +128,7 @@ func drain(ctx context.Context, s setup, from kinesis.API, to http.RoundTripper)
 		DeadLetters: noLetters{},
 		Store:       store,
 		Budget:      budget,
+		Heap:        settings.LimitHeap(runtime.GOMAXPROCS(0)),
 		Records:     records,
 		Progress:    monitor,
 		Workers:     runtime.GOMAXPROCS(0),
@@ -154,7 +154,7 @@ func gunzipTime(t task) (float64, error) {
 	defer runtime.UnlockOSThread()
 	var in bytes.Reader
 	var reader gzip.Reader
-	buffer := make([]byte, 4<<20) // more than any of the records
+	buffer := make([]byte, 16<<20) // more than any of the records
 	events, begin := 0, threadTime()
 	for events < t.Events {
 		for _, data := range t.Records {
