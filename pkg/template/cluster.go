@@ -131,7 +131,7 @@ type Plan struct {
 // Plan compares the template that c and settings want with the one that is there.
 // Settings that are not given stay as they are.
 func (c *Cluster) Plan(ctx context.Context, config document.Config, settings Settings) (*Plan, error) {
-	have, err := c.fetch(ctx, New(config, nil, "").Name)
+	have, err := c.fetch(ctx, nameOf(config))
 	if err != nil {
 		return nil, fmt.Errorf("read the index template: %w", err)
 	}

@@ -207,6 +207,7 @@ func decoded(t *testing.T, d *document.Decoder, data []byte, each func(document 
 }
 
 func TestEveryFieldOfTheDemoIsMapped(t *testing.T) {
+	t.Parallel()
 	config := document.DefaultConfig()
 	documents, err := document.New(config, document.Options{Flattened: true})
 	if err != nil {
@@ -236,6 +237,7 @@ func corpora(t *testing.T) string {
 }
 
 func TestEveryFieldOfTheCorporaIsMapped(t *testing.T) {
+	t.Parallel()
 	dir := corpora(t)
 	databases := enrich.Config{City: filepath.Join(dir, "maxmind-db-test", "GeoLite2-City-Test.mmdb"), ASN: filepath.Join(dir, "maxmind-db-test", "GeoLite2-ASN-Test.mmdb")}
 	enricher, err := enrich.New(databases, zap.NewNop(), prometheus.NewRegistry())

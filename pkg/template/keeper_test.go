@@ -159,7 +159,7 @@ func TestKeeperMayNotPut(t *testing.T) {
 				k, logs := kept(t, c, test.install)
 				k.Start(t.Context())
 				wantInstalled(t, k, 0)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*lastRetry)
 				defer cancel()
 				if err := k.Run(ctx); err != nil {
 					t.Fatal(err)

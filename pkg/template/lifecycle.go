@@ -51,7 +51,7 @@ func ism(days int, patterns []any) object {
 
 // lifecycles lists the forms, in the order in which an engine is asked.
 func (c *Cluster) lifecycles(config document.Config, days int) []Lifecycle {
-	name := "shipperd-" + config.IndexPrefix
+	name := nameOf(config)
 	managed := func(path string) Lifecycle {
 		return Lifecycle{Name: name, Path: path + name, body: ism(days, patterns(config))}
 	}

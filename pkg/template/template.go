@@ -71,6 +71,9 @@ type Template struct {
 	body object
 }
 
+// nameOf returns the name of a configuration's template, and of its lifecycle policy.
+func nameOf(c document.Config) string { return "shipperd-" + c.IndexPrefix }
+
 // New makes the template of a configuration. flattened is the engine's type for
 // whole objects, "flattened" or "flat_object", or empty.
 func New(c document.Config, settings Settings, flattened string) *Template {
@@ -80,7 +83,7 @@ func New(c document.Config, settings Settings, flattened string) *Template {
 	for name, value := range mergeSettings(defaultSettings(), settings, Settings{"mapping.total_fields.limit": strconv.Itoa(limit)}) {
 		put(all, value, strings.Split("index."+name, ".")...)
 	}
-	t := &Template{Name: "shipperd-" + c.IndexPrefix, body: object{
+	t := &Template{Name: nameOf(c), body: object{
 		"index_patterns": patterns(c),
 		"priority":       priority,
 		"template":       object{"settings": all, "mappings": mappings},
