@@ -25,13 +25,18 @@ func newEnricher(t testing.TB, config Config) *Enricher {
 	return e
 }
 
+// members returns what the databases know of an address.
 func members(t testing.TB, l *Lookup, text string) string {
 	t.Helper()
 	a := l.Address([]byte(text))
 	if a == nil {
 		t.Fatalf("%s: got no address", text)
 	}
-	return a.Members
+	known, ok := strings.CutPrefix(a.Members, fmt.Sprintf(`"address":%q,"ip":%[1]q,"scope":%[2]q,`, a.Text, a.Scope))
+	if !ok {
+		t.Fatalf("%s: got members %s, want the address, its ip and its scope first", text, a.Members)
+	}
+	return known
 }
 
 func TestBothLayoutsGiveTheSameGeo(t *testing.T) {

@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 
+	"github.com/shipperd/shipperd/pkg/enrich"
 	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
 
@@ -42,6 +43,7 @@ func (x *apache) Parse(line *Line, f *Fields) Result {
 //	[vhost:port] client ident user [date] "request" status bytes ["referrer" "agent" …]
 type access struct {
 	vhost, client           []byte
+	address                 *enrich.Address // the client's, if it is one
 	ident, user, date       []byte
 	time                    int64 // Unix milliseconds
 	request, status, length []byte
@@ -112,8 +114,10 @@ func cutDate(text []byte) (cut dated, ok bool) {
 // readHead reads what stands before the date. User names may have blanks.
 func (a *access) readHead(head []byte, f *Fields) {
 	first, rest := cutWord(head)
-	if second, after := cutWord(rest); isVhost(first, second, f) {
+	a.address = f.lookup.Address(first)
+	if second, after := cutWord(rest); a.address == nil && isVhost(first, second, f) {
 		a.vhost, first, rest = first, second, after
+		a.address = f.lookup.Address(first)
 		if colon := bytes.LastIndexByte(a.vhost, ':'); colon >= 0 {
 			a.vhost = a.vhost[:colon]
 		}
@@ -122,10 +126,10 @@ func (a *access) readHead(head []byte, f *Fields) {
 	a.ident, a.user = cutWord(rest)
 }
 
-// isVhost says whether a line begins with the virtual host: the first word is no
-// address, and it has a port or the second one is an address.
+// isVhost says whether a line begins with the virtual host: the first word, which is no
+// address, has a port or the second one is an address.
 func isVhost(first, second []byte, f *Fields) bool {
-	if len(second) == 0 || f.lookup.Address(first) != nil {
+	if len(second) == 0 {
 		return false
 	}
 	if colon := bytes.LastIndexByte(first, ':'); colon > 0 {
@@ -193,7 +197,7 @@ func cutQuoted(text []byte) (value, rest []byte, ok bool) {
 }
 
 func (a *access) addTo(f *Fields) {
-	f.Address(Source, a.client)
+	f.address(Source, a.client, a.address)
 	user := withoutNil(a.user)
 	f.String(User, "name", user)
 	f.RelatedUser(user)

@@ -167,6 +167,14 @@ func (f *Fields) Int(root Root, name string, value int64) {
 	f.roots[root] = append(strconv.AppendInt(f.name(root, name), value, 10), ',')
 }
 
+// digits writes a number of digits, without the zeros before it that JSON does not know.
+func (f *Fields) digits(root Root, name string, digits []byte) {
+	for len(digits) > 1 && digits[0] == '0' {
+		digits = digits[1:]
+	}
+	f.Raw(root, name, digits)
+}
+
 // Bool writes true or false.
 func (f *Fields) Bool(root Root, name string, value bool) {
 	f.roots[root] = append(strconv.AppendBool(f.name(root, name), value), ',')
@@ -268,20 +276,18 @@ func (f *Fields) Region(name []byte) {
 // that one client has one name. It returns nil for a word that is no address.
 func (f *Fields) Address(root Root, text []byte) *enrich.Address {
 	a := f.lookup.Address(text)
+	f.address(root, text, a)
+	return a
+}
+
+// address is Address for a text that has been looked up.
+func (f *Fields) address(root Root, text []byte, a *enrich.Address) {
 	if a == nil {
 		f.String(root, "address", text)
-		return nil
+		return
 	}
-	b := append(f.roots[root], `"address":"`...)
-	b = append(b, a.Text...)
-	b = append(b, `","ip":"`...)
-	b = append(b, a.Text...)
-	b = append(b, `","scope":"`...)
-	b = append(b, a.Scope.String()...)
-	b = append(b, `",`...)
-	f.roots[root] = append(b, a.Members...)
+	f.Members(root, a.Members)
 	f.ips = appendUnique(f.ips, a.Text)
-	return a
 }
 
 // UserAgent writes user_agent: the string itself and what it says.
@@ -313,7 +319,7 @@ func appendUnique[T ~string | ~[]byte](list []byte, value T) []byte {
 	}
 	start := len(list)
 	list = append(jsonraw.AppendString(list, []byte(value)), ',')
-	if bytes.Contains(list[:start], list[start-1:]) {
+	if start > 1 && bytes.Contains(list[:start], list[start-1:]) {
 		return list[:start]
 	}
 	return list

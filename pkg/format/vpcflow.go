@@ -14,89 +14,21 @@ import (
 // errFlowFields is wrapped by what is wrong with a list of fields.
 var errFlowFields = errors.New("write the fields as in the flow log's format: version account-id interface-id srcaddr …")
 
-// flowKind is what a field holds.
-type flowKind uint8
-
-const (
-	flowText flowKind = iota
-	flowNumber
-	flowAddress
-)
-
-// flowFields are the fields that are not text, and the text that has a place of
-// its own, up to version 10 of the flow logs. All else is kept under aws.vpcflow.
-func flowFieldKind(name string) flowKind {
-	switch name {
-	case "version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp_flags", "traffic_path",
-		"packets_lost_no_route", "packets_lost_blackhole", "packets_lost_mtu_exceeded", "packets_lost_ttl_expired":
-		return flowNumber
-	case "srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr":
-		return flowAddress
-	}
-	return flowText
-}
-
-// flowField is one field of a flow log's format.
-type flowField struct {
-	name string // with underscores
-	kind flowKind
-	part flowPart
-}
-
-// flowPart is what becomes typed fields outside aws.vpcflow.
-type flowPart uint8
-
-const (
-	flowOther flowPart = iota // nothing of the kind
-	flowSource
-	flowDestination
-	flowSourcePort
-	flowDestinationPort
-	flowProtocol
-	flowPackets
-	flowBytes
-	flowStart
-	flowEnd
-	flowAction
-	flowStatus
-	flowDirection
-	flowParts
-)
-
-func flowFieldPart(name string) flowPart {
-	switch name {
-	case "srcaddr":
-		return flowSource
-	case "dstaddr":
-		return flowDestination
-	case "srcport":
-		return flowSourcePort
-	case "dstport":
-		return flowDestinationPort
-	case "protocol":
-		return flowProtocol
-	case "packets":
-		return flowPackets
-	case "bytes":
-		return flowBytes
-	case "start":
-		return flowStart
-	case "end":
-		return flowEnd
-	case "action":
-		return flowAction
-	case "log_status":
-		return flowStatus
-	case "flow_direction":
-		return flowDirection
-	}
-	return flowOther
-}
-
 // vpcflow reads VPC flow logs of one list of fields.
 type vpcflow struct {
 	fields []flowField
+	places [flowParts]int // of the parts among the fields; behind the last: it has none
+	// Of the line under way.
 	values [][]byte
+	read   []flowValue
+	none   flowValue
+}
+
+// flowValue is a value as its field's kind has it.
+type flowValue struct {
+	text    []byte // empty: there is none
+	number  int64
+	address *enrich.Address
 }
 
 func newVPCFlow(o Options) (Format, error) {
@@ -105,6 +37,9 @@ func newVPCFlow(o Options) (Format, error) {
 		names = flowNames(strings.Trim(flowColumns, "[]"))
 	}
 	v := &vpcflow{}
+	for part := range v.places {
+		v.places[part] = len(names)
+	}
 	for i, name := range names {
 		switch {
 		case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || name == "":
@@ -112,22 +47,11 @@ func newVPCFlow(o Options) (Format, error) {
 		case slices.Contains(names[:i], name):
 			return nil, fmt.Errorf("flow field %q stands twice: %w", name, errFlowFields)
 		}
-		v.fields = append(v.fields, flowField{name, flowFieldKind(name), flowFieldPart(name)})
+		field := flowField{name, flowFieldKind(name), flowFieldPart(name)}
+		v.fields = append(v.fields, field)
+		v.places[field.part] = i
 	}
 	return v, nil
-}
-
-// flowNames cuts a list of names, or the text `${version} ${account-id} …` as the
-// flow log's format has it.
-func flowNames(text string) []string {
-	names := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return strings.ContainsRune(" ,\t\n\"", r) })
-	for i, name := range names {
-		if inner, ok := strings.CutPrefix(name, "${"); ok {
-			name = strings.TrimSuffix(inner, "}")
-		}
-		names[i] = strings.ReplaceAll(name, "-", "_")
-	}
-	return names
 }
 
 // sniffVPCFlow knows the default format only: `2 123456789012 eni-…`.
@@ -146,7 +70,7 @@ func (v *vpcflow) Parse(line *Line, f *Fields) Result {
 	if v.isHeader() {
 		return Header
 	}
-	if len(v.values) < 2 || !v.plausible(f) {
+	if len(v.values) < 2 || !v.readValues(f) {
 		return None
 	}
 	v.addTo(f)
@@ -160,7 +84,7 @@ func (v *vpcflow) Parse(line *Line, f *Fields) Result {
 }
 
 // isColumns says whether the values are the columns of a filter pattern. Numbers,
-// which plausible has found to be such, always are.
+// which readValues has found to be such, always are.
 func (v *vpcflow) isColumns() bool {
 	for i, value := range v.values {
 		if v.fields[i].kind != flowNumber && !pattern.IsToken(value) {
@@ -204,87 +128,98 @@ func (v *vpcflow) isHeader() bool {
 	return len(v.values) > 0
 }
 
-// plausible says whether every number is a number and every address an address,
+// readValues says whether every number is a number and every address an address,
 // where there is a value: else the line is no flow record of this format.
-func (v *vpcflow) plausible(f *Fields) bool {
-	for i, value := range v.values {
-		if withoutNil(value) == nil {
-			continue
-		}
-		switch v.fields[i].kind {
-		case flowNumber:
-			if _, ok := long(value); !ok {
+func (v *vpcflow) readValues(f *Fields) bool {
+	v.read = v.read[:0]
+	for i, text := range v.values {
+		value := flowValue{text: withoutNil(text)}
+		if len(value.text) > 0 {
+			ok := true
+			switch v.fields[i].kind {
+			case flowNumber:
+				value.number, ok = long(text)
+			case flowAddress:
+				value.address = f.lookup.Address(text)
+				ok = value.address != nil
+			case flowText:
+			}
+			if !ok {
 				return false
 			}
-		case flowAddress:
-			if f.lookup.Address(value) == nil {
-				return false
-			}
-		case flowText:
 		}
+		v.read = append(v.read, value)
 	}
 	return true
 }
 
-// flow has the parts of a record.
-type flow [flowParts][]byte
+// part returns a value that has a place outside aws.vpcflow.
+func (v *vpcflow) part(p flowPart) *flowValue {
+	if i := v.places[p]; i < len(v.read) {
+		return &v.read[i]
+	}
+	return &v.none
+}
+
+// below says whether a value is a number of at most nine digits below limit.
+func (x *flowValue) below(limit int64) bool {
+	return len(x.text) > 0 && len(x.text) <= 9 && x.number < limit
+}
 
 func (v *vpcflow) addTo(f *Fields) {
-	var record flow
 	f.Open(AWS, "vpcflow")
-	for i, value := range v.values {
-		if value = withoutNil(value); len(value) == 0 {
-			continue
-		}
-		field := &v.fields[i]
-		if field.part != flowOther {
-			record[field.part] = value
+	for i := range v.read {
+		field, value := &v.fields[i], &v.read[i]
+		if field.part != flowOther || len(value.text) == 0 {
 			continue
 		}
 		switch field.name {
 		case "account_id":
-			f.Account(value)
+			f.Account(value.text)
 		case "region":
-			f.Region(value)
+			f.Region(value.text)
 		case "pkt_srcaddr", "pkt_dstaddr":
-			f.RelatedIP(value)
+			f.ips = appendUnique(f.ips, value.address.Text)
 		}
-		if n, ok := long(value); ok && field.kind == flowNumber {
-			f.Int(AWS, field.name, n)
+		if field.kind == flowNumber {
+			f.digits(AWS, field.name, value.text)
 		} else {
-			f.String(AWS, field.name, value)
+			f.String(AWS, field.name, value.text)
 		}
 	}
-	f.String(AWS, "action", record[flowAction])
-	f.String(AWS, "log_status", record[flowStatus])
+	f.String(AWS, "action", v.part(flowAction).text)
+	f.String(AWS, "log_status", v.part(flowStatus).text)
 	f.Close(AWS)
-	record.addTo(f)
+	v.addConversation(f)
 }
 
-func (r *flow) addTo(f *Fields) {
-	f.Members(Event, r.event())
-	f.addSeconds("start", r[flowStart])
-	f.addSeconds("end", r[flowEnd])
-	source := f.Address(Source, r[flowSource])
-	destination := f.Address(Destination, r[flowDestination])
-	sourcePort, ok1 := f.addPort(Source, r[flowSourcePort])
-	destinationPort, ok2 := f.addPort(Destination, r[flowDestinationPort])
-	f.addCount("packets", r[flowPackets])
-	f.addCount("bytes", r[flowBytes])
-	protocol, ok3 := number(r[flowProtocol])
-	if ok3 {
-		f.String(Network, "iana_number", r[flowProtocol])
-		f.Keyword(Network, "transport", transport(protocol))
+// addConversation writes what becomes typed fields outside aws.vpcflow.
+func (v *vpcflow) addConversation(f *Fields) {
+	f.Members(Event, v.event())
+	f.addSeconds("start", v.part(flowStart))
+	f.addSeconds("end", v.part(flowEnd))
+	source, destination := v.part(flowSource), v.part(flowDestination)
+	f.address(Source, source.text, source.address)
+	f.address(Destination, destination.text, destination.address)
+	sourcePort, destinationPort := v.part(flowSourcePort), v.part(flowDestinationPort)
+	f.addPort(Source, sourcePort)
+	f.addPort(Destination, destinationPort)
+	f.addCount("packets", v.part(flowPackets))
+	f.addCount("bytes", v.part(flowBytes))
+	protocol := v.part(flowProtocol)
+	if protocol.below(1e9) {
+		f.String(Network, "iana_number", protocol.text)
+		f.Keyword(Network, "transport", transport(int(protocol.number)))
 	}
-	if source == nil || destination == nil {
+	if source.address == nil || destination.address == nil {
 		return
 	}
-	r.addDirection(f, source, destination)
+	f.addDirection(v.part(flowDirection).text, source.address, destination.address)
 	conversation := enrich.Flow{
-		Source: source.IP, Destination: destination.IP,
-		SourcePort: sourcePort, DestinationPort: destinationPort, Protocol: uint8(protocol),
+		Source: source.address.IP, Destination: destination.address.IP,
+		SourcePort: uint16(sourcePort.number), DestinationPort: uint16(destinationPort.number), Protocol: uint8(protocol.number),
 	}
-	if ok1 && ok2 && ok3 && protocol < 256 && conversation.HasCommunityID() {
+	if sourcePort.below(maxPort) && destinationPort.below(maxPort) && protocol.below(256) && conversation.HasCommunityID() {
 		f.scratch = conversation.AppendCommunityID(f.scratch[:0])
 		f.String(Network, "community_id", f.scratch)
 	}
@@ -292,14 +227,14 @@ func (r *flow) addTo(f *Fields) {
 
 // event returns the members of event: what happened to the flow, or that there
 // was none (NODATA), or that AWS could not record it (SKIPDATA).
-func (r *flow) event() string {
-	switch string(r[flowAction]) {
+func (v *vpcflow) event() string {
+	switch string(v.part(flowAction).text) {
 	case "ACCEPT":
 		return `"kind":"event","category":["network"],"type":["connection","allowed"],"action":"accept","outcome":"success","dataset":"aws.vpcflow",`
 	case "REJECT":
 		return `"kind":"event","category":["network"],"type":["connection","denied"],"action":"reject","outcome":"failure","dataset":"aws.vpcflow",`
 	}
-	switch string(r[flowStatus]) {
+	switch string(v.part(flowStatus).text) {
 	case "NODATA":
 		return `"kind":"event","category":["network"],"type":["info"],"action":"nodata","dataset":"aws.vpcflow",`
 	case "SKIPDATA":
@@ -310,40 +245,40 @@ func (r *flow) event() string {
 
 // addDirection writes what the record says, seen from its interface, or else what
 // the scopes of the addresses say.
-func (r *flow) addDirection(f *Fields, source, destination *enrich.Address) {
+func (f *Fields) addDirection(recorded []byte, source, destination *enrich.Address) {
 	family := "ipv6"
 	if source.IP.Is4() {
 		family = "ipv4"
 	}
 	f.Keyword(Network, "type", family)
-	if len(r[flowDirection]) > 0 {
-		f.String(Network, "direction", r[flowDirection])
+	if len(recorded) > 0 {
+		f.String(Network, "direction", recorded)
 		return
 	}
 	f.Keyword(Network, "direction", enrich.Direction(source.Scope, destination.Scope))
 }
 
 // addSeconds writes a time of event that is given in Unix seconds.
-func (f *Fields) addSeconds(name string, value []byte) {
-	if seconds, ok := long(value); ok && len(value) <= len("253402300799") {
-		f.Time(Event, name, seconds*1000)
+func (f *Fields) addSeconds(name string, value *flowValue) {
+	if len(value.text) > 0 && len(value.text) <= len("253402300799") {
+		f.Time(Event, name, value.number*1000)
 	}
 }
 
-func (f *Fields) addPort(root Root, value []byte) (uint16, bool) {
-	port, ok := number(value)
-	if !ok || port > 65535 {
-		return 0, false
+// maxPort is where port numbers end.
+const maxPort = 1 << 16
+
+func (f *Fields) addPort(root Root, port *flowValue) {
+	if port.below(maxPort) {
+		f.digits(root, "port", port.text)
 	}
-	f.Int(root, "port", int64(port))
-	return uint16(port), true
 }
 
 // addCount writes packets or bytes, which the source sent.
-func (f *Fields) addCount(name string, value []byte) {
-	if n, ok := long(value); ok {
-		f.Int(Source, name, n)
-		f.Int(Network, name, n)
+func (f *Fields) addCount(name string, count *flowValue) {
+	if len(count.text) > 0 {
+		f.digits(Source, name, count.text)
+		f.digits(Network, name, count.text)
 	}
 }
 
@@ -368,10 +303,4 @@ func transport(protocol int) string {
 		return "sctp"
 	}
 	return "other"
-}
-
-// FlowColumns returns the filter pattern that splits a flow log with these fields
-// into root fields of their names: what Entry.Columns is for version 2.
-func FlowColumns(fields []string) string {
-	return "[" + strings.Join(flowNames(strings.Join(fields, " ")), ", ") + "]"
 }
