@@ -59,7 +59,7 @@ func newDaemon(loaded *config.Loaded, stderr io.Writer) *daemon {
 	})
 	info.Set(1)
 	d.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d.reloads = newReloadMetrics(d.registry)
+	d.reloads = newReloadMetrics(d.registry, loaded)
 	return d
 }
 

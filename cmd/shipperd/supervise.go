@@ -80,9 +80,12 @@ func (d *daemon) notify(states ...string) {
 }
 
 // reloadMetrics show how the last reload went.
-type reloadMetrics struct{ successful, timestamp prometheus.Gauge }
+type reloadMetrics struct {
+	successful, timestamp prometheus.Gauge
+	hash                  *prometheus.GaugeVec
+}
 
-func newReloadMetrics(reg prometheus.Registerer) reloadMetrics {
+func newReloadMetrics(reg prometheus.Registerer, loaded *config.Loaded) reloadMetrics {
 	m := reloadMetrics{
 		successful: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "shipperd_config_last_reload_successful", Help: "1 while the configuration file's last reading was valid, else 0 and the one before is in effect.",
@@ -90,15 +93,20 @@ func newReloadMetrics(reg prometheus.Registerer) reloadMetrics {
 		timestamp: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "shipperd_config_last_reload_success_timestamp_seconds", Help: "When a valid configuration was last read.",
 		}),
+		hash: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "shipperd_config_hash_info", Help: "1; the label tells configurations apart, as last read.",
+		}, []string{"hash"}),
 	}
-	reg.MustRegister(m.successful, m.timestamp)
-	m.succeeded()
+	reg.MustRegister(m.successful, m.timestamp, m.hash)
+	m.succeeded(loaded)
 	return m
 }
 
-func (m reloadMetrics) succeeded() {
+func (m reloadMetrics) succeeded(loaded *config.Loaded) {
 	m.successful.Set(1)
 	m.timestamp.SetToCurrentTime()
+	m.hash.Reset()
+	m.hash.WithLabelValues(loaded.Hash()).Set(1)
 }
 
 // reload takes over what can be taken over while records flow: the log level, the
@@ -121,7 +129,7 @@ func (d *daemon) reload(load func() (*config.Loaded, error)) {
 	if err := d.enricher.Reload(); err != nil {
 		d.log.Warn("a new database cannot be loaded, the old one stays in use", zap.Error(err))
 	}
-	d.reloads.succeeded()
+	d.reloads.succeeded(loaded)
 	d.log.Info("the configuration was read again", zap.Strings("need_a_restart", needRestart(d.settings, loaded.Settings)))
 }
 

@@ -10,16 +10,20 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 
 	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/pipeline"
 	"github.com/shipperd/shipperd/pkg/progress"
+	"github.com/shipperd/shipperd/pkg/record"
 )
 
 // loadText loads a configuration from text, with what a daemon needs.
@@ -117,6 +121,58 @@ func TestWatchdogIsNotFedForAStuckStage(t *testing.T) {
 		if got := d.watchdog(); got != "WATCHDOG=1" {
 			t.Errorf("got %q for a stage that waits", got)
 		}
+	})
+}
+
+// wedge is a source of one record and its decoder, which does not end before it is told.
+type wedge struct{ release chan struct{} }
+
+func (wedge) Run(ctx context.Context, emit func(*record.Record) error) error {
+	if err := emit(&record.Record{Shard: "shard-0", Sequence: "1", Data: []byte("x")}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (w wedge) Decode(*record.Record) error {
+	<-w.release
+	return errors.New("no payload")
+}
+
+func TestWedgedPipelineStopsTheWatchdogUntilItMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &daemon{log: zap.NewNop(), progress: &progress.Monitor{}}
+		out, w := newDryOutput(io.Discard), wedge{release: make(chan struct{})}
+		pipe := pipeline.New(pipeline.DefaultConfig(), pipeline.Deps{
+			Source: w, NewDecoder: func() pipeline.Decoder { return w }, Sink: out.sink, DeadLetters: out.letters, Store: out.store,
+			Budget: pipeline.NewBudget(1 << 20), Records: &record.Pool{}, Progress: d.progress, Workers: 1,
+			Stream: "logs", Groups: []string{"other"}, Log: d.log, Registerer: prometheus.NewRegistry(),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() {
+			if err := pipe.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, step := range []struct {
+			after time.Duration
+			then  func()
+			want  string
+		}{
+			{30 * time.Second, func() {}, "WATCHDOG=1"},
+			{31 * time.Second, func() { close(w.release) }, ""},
+			{time.Hour, func() {}, "WATCHDOG=1"}, // it waits for records
+		} {
+			<-time.After(step.after)
+			if got := d.watchdog(); got != step.want {
+				t.Errorf("%v later: got %q, want %q", step.after, got, step.want)
+			}
+			step.then()
+		}
+		cancel()
+		running.Wait()
 	})
 }
 

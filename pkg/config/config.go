@@ -104,6 +104,16 @@ type Loaded struct {
 	Warnings []string  // what is odd, but no mistake
 }
 
+// Hash tells configurations apart: two that mean the same have the same, wherever their
+// values came from.
+func (l *Loaded) Hash() string {
+	hash := sha256.New()
+	for _, s := range l.Settings {
+		fmt.Fprintf(hash, "%s=%q\n", s.Key, s.Value)
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:12]
+}
+
 // Override is a value given on the command line.
 type Override struct {
 	Key   string // such as log.level

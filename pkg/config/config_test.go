@@ -375,3 +375,20 @@ func TestKeyThatIsSetNowhereSaysWhereItMayBeSet(t *testing.T) {
 		}
 	}
 }
+
+func TestHashFollowsMeaningAlone(t *testing.T) {
+	hash := func(text string, environ ...string) string {
+		loaded, err := loadText(t, text, environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loaded.Hash()
+	}
+	base := hash(enough)
+	if same := hash("# by variable\nkinesis: {stream: logs}\n", "SHIPPERD_ELASTICSEARCH_ENDPOINTS=https://a"); same != base {
+		t.Errorf("got %s for the same values from elsewhere, want %s", same, base)
+	}
+	if other := hash(enough + "log: {level: debug}\n"); other == base {
+		t.Errorf("got %s for another log level, too", other)
+	}
+}

@@ -1,8 +1,12 @@
 package operations
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -107,4 +111,62 @@ func startWithHungIndex(t *testing.T, settings ...string) *daemon.Test {
 	s.put("a")
 	p.AwaitMetric("shipperd_bulk_requests_in_flight", 1)
 	return p
+}
+
+// Events of alpha are dropped first, and only a valid file changes that to those of
+// beta.
+func TestSIGHUPTakesOverAValidFileAndNoOther(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil, nil)
+	file := filepath.Join(t.TempDir(), "shipperd.yaml")
+	configure := func(drop, rest string) {
+		t.Helper()
+		text := "groups:\n  - {name: web, match: AccessLogGroup, drop: ['" + drop + "']}\n" + rest
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configure("alpha", "")
+	p := s.daemon(t, "SHIPPERD_CONFIG="+file)
+	p.Start()
+	const filtered, indexed = `shipperd_events_total{group="web",outcome="filtered"}`, `shipperd_events_total{group="web",outcome="indexed"}`
+	s.put("alpha 1", "beta 1")
+	p.AwaitMetric(filtered, 1)
+	p.AwaitMetric(indexed, 1)
+
+	configure("beta", "log: {levle: debug}\n")
+	p.Signal(syscall.SIGHUP)
+	p.AwaitMetric("shipperd_config_last_reload_successful", 0)
+	s.put("alpha 2")
+	p.AwaitMetric(filtered, 2)
+	if log, err := p.Log(); err != nil || !bytes.Contains(log, []byte(file+`:3:7: log.levle: unknown key; did you mean \"level\"?`)) {
+		t.Errorf("got %v and the log %s\nwant the mistake and its place", err, log)
+	}
+
+	configure("beta", "")
+	p.Signal(syscall.SIGHUP)
+	p.AwaitMetric("shipperd_config_last_reload_successful", 1)
+	s.put("alpha 3", "beta 3")
+	p.AwaitMetric(filtered, 3)
+	p.AwaitMetric(indexed, 2)
+	p.Terminate()
+}
+
+func TestDryRunPrintsAndKeepsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil, nil)
+	s.put("seen")
+	p := s.daemon(t)
+	p.Launch(p.Command(context.WithoutCancel(t.Context()), "run", "--dry-run")) // what it prints goes to the log
+	p.Await(func() error {
+		if log, err := p.Log(); err != nil || !bytes.Contains(log, []byte(`"@message":"seen"`)) {
+			return fmt.Errorf("got %v and %s, want the document", err, log)
+		}
+		return nil
+	})
+	p.Terminate()
+	files, err := os.ReadDir(p.Dir)
+	if err != nil || len(files) != 1 || s.index.Count() != 0 {
+		t.Errorf("got %v, %v kept and %d documents indexed, want the log alone", files, err, s.index.Count())
+	}
 }
