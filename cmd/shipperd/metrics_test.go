@@ -16,7 +16,11 @@ func TestHistogramsHaveClassicAndNativeBuckets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.close()
+	defer func() {
+		if err := out.close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	budget, records := d.newBudget()
 	d.newPipeline(out, pipeline.Deps{Budget: budget, Records: records, Registerer: d.registry})
 	families, err := d.registry.Gather()
