@@ -29,7 +29,9 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Scenario 12: the signature covers the bytes on the wire, on every attempt anew,
+// Scenario: Elasticsearch 12
+//
+// The signature covers the bytes on the wire, on every attempt anew,
 // with credentials of that moment.
 func TestSigV4SignsTheWireBytesOfEveryAttempt(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
@@ -134,7 +136,9 @@ func TestAutoChoosesTheAuth(t *testing.T) {
 	}
 }
 
-// Scenario 11: a password that is changed in its file is used after the next 401.
+// Scenario: Elasticsearch 11
+//
+// A password that is changed in its file is used after the next 401.
 func TestThreat15RotatedPasswordIsReadAfter401(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "password")

@@ -174,7 +174,7 @@ func (b *batch) attempt(ctx context.Context, u unit) error {
 	killpoint.Here(killpoint.BatchSend)
 	r := s.send(ctx, e, u.docs, s.compress(e))
 	killpoint.Here(killpoint.BatchReplied)
-	s.endpoints.done(e, time.Now(), r.endpointFailed())
+	s.endpoints.done(e, time.Now(), r.endpointFailed(), r.retryAfter)
 	s.window.release(began, r.signal)
 	defer s.recycle(r)
 	if ctx.Err() != nil && r.class != accepted {

@@ -52,7 +52,7 @@ func (s *Sink) Call(ctx context.Context, c Call) ([]byte, error) {
 	maps.Copy(request.Header, c.Header)
 	e, _ := s.endpoints.pick(time.Now(), true)
 	status, content, err := exchange(request, e)
-	s.endpoints.done(e, time.Now(), status == 0)
+	s.endpoints.done(e, time.Now(), status == 0, 0)
 	switch {
 	case err != nil:
 		return nil, errors.New(s.scrub(err.Error()))

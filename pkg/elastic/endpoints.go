@@ -56,7 +56,8 @@ func (e *endpoint) Perform(request *http.Request) (*http.Response, error) {
 }
 
 // endpoints spreads requests: to the one with the fewest in flight, in turn among
-// equals. Each has a breaker, so that a dead node costs one probe now and then.
+// equals. Each has a breaker: a node that is dead, or busy without end, gets one
+// probe now and then, however many batches wait for it.
 type endpoints struct {
 	all []*endpoint
 
@@ -92,8 +93,9 @@ func (p *endpoints) pick(now time.Time, force bool) (*endpoint, time.Duration) {
 	return best, 0
 }
 
-// done gives e back. failed means that it gave no answer of its own.
-func (p *endpoints) done(e *endpoint, now time.Time, failed bool) {
+// done gives e back. failed means that it took nothing; retryAfter is what it said
+// about that.
+func (p *endpoints) done(e *endpoint, now time.Time, failed bool, retryAfter time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.inFlight--
@@ -103,7 +105,7 @@ func (p *endpoints) done(e *endpoint, now time.Time, failed bool) {
 		return
 	}
 	if e.failures++; e.failures >= breakAfter {
-		e.probeAt = now.Add(min(firstProbe<<min(e.failures-breakAfter, 10), lastProbe))
+		e.probeAt = now.Add(max(min(firstProbe<<min(e.failures-breakAfter, 10), lastProbe), retryAfter))
 	}
 }
 

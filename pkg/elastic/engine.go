@@ -59,7 +59,7 @@ func (s *Sink) ask(ctx context.Context, request esapi.Request, v any) (status in
 	defer cancel()
 	e, _ := s.endpoints.pick(time.Now(), true)
 	status, err = exchangeJSON(ctx, request, e, v)
-	s.endpoints.done(e, time.Now(), status == 0)
+	s.endpoints.done(e, time.Now(), status == 0, 0)
 	if err != nil {
 		return status, errors.New(s.scrub(err.Error()))
 	}

@@ -40,7 +40,9 @@ func (w *world) overHTTP(server *httptest.Server, c TLSConfig) {
 	}
 }
 
-// Scenario 9: the server answers before it has read the body, and the body's
+// Scenario: Elasticsearch 9
+//
+// The server answers before it has read the body, and the body's
 // buffer must not be used again while net/http still sends it. Every document
 // carries a checksum of its own bytes.
 func TestEarlyRepliesDoNotCorruptBodies(t *testing.T) {

@@ -156,11 +156,11 @@ func (r *reply) classifyItems() {
 	}
 }
 
-// endpointFailed says whether the endpoint, or a proxy for it, gave no answer of
-// its own; the breaker counts that.
+// endpointFailed says whether the endpoint takes nothing at all: it, or a proxy for
+// it, gave no answer of its own, or is too busy for any. The breaker counts that.
 func (r *reply) endpointFailed() bool {
-	switch r.status {
-	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	switch {
+	case r.class == busy, r.status == 0, r.status == http.StatusBadGateway, r.status == http.StatusGatewayTimeout:
 		return true
 	}
 	return r.err != nil && !errors.Is(r.err, errReply)

@@ -63,7 +63,7 @@ func TestWriteOfNothingSendsNothing(t *testing.T) {
 	want(t, "requests", w.server.Requests(), 0)
 }
 
-// Scenario 1.
+// Scenario: Elasticsearch 1
 func TestItem429SendsOnlyTheRefusedAgainAndShrinksTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -96,47 +96,6 @@ func TestItem429SendsOnlyTheRefusedAgainAndShrinksTheWindow(t *testing.T) {
 	})
 }
 
-// Scenarios 2 and 3.
-func TestStormIsMetWithFewRequestsAndEndsQuickly(t *testing.T) {
-	for _, fault := range []elasticfake.Fault{
-		{Status: 429, Type: "es_rejected_execution_exception"},
-		{Status: 503},
-		{Refused: true},
-		{Reset: true},
-	} {
-		t.Run(fmt.Sprintf("%d refused %v reset %v", fault.Status, fault.Refused, fault.Reset), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				began, late := time.Now(), 0
-				server := &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
-					if time.Since(began) >= 5*time.Minute {
-						return elasticfake.Fault{}
-					}
-					if time.Since(began) > 10*time.Second {
-						late++
-					}
-					return fault
-				}}
-				w := newWorld(t, server, nil)
-				var batches sync.WaitGroup
-				for b := range 12 {
-					batches.Go(func() { w.write(makeRecord(fmt.Sprint(b), today, 100)) })
-				}
-				batches.Wait()
-				want(t, "documents", server.Count(), 1200)
-				if took := time.Since(began) - 5*time.Minute; took > 30*time.Second {
-					t.Errorf("got all through %v after the storm, want within 30s", took)
-				}
-				if most := 2 * 290; late > most {
-					t.Errorf("got %d requests after 10 s, want at most %d", late, most)
-				}
-				want(t, "lines at the first failure", w.logged("bulk requests fail"), 1)
-				want(t, "lines at recovery", w.logged("get through again"), 1)
-				want(t, "sink_up", w.metric("sink_up", ""), 1)
-			})
-		})
-	}
-}
-
 func TestRetryAfterIsAFloorOfUpToAMinute(t *testing.T) {
 	for header, floor := range map[string]time.Duration{"7": 7 * time.Second, "3600": time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -155,7 +114,7 @@ func TestRetryAfterIsAFloorOfUpToAMinute(t *testing.T) {
 	}
 }
 
-// Scenario 4.
+// Scenario: Elasticsearch 4
 func TestPoisonDocumentsAreReducedAndTheRestIsUntouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
@@ -252,6 +211,8 @@ func TestRefusedInEveryFormPausesTheIndex(t *testing.T) {
 	})
 }
 
+// Scenario: Elasticsearch 4
+//
 // Where no other document comes, none can show that these are at fault, and all that
 // waits for them would wait for ever: the end of their shard, its children.
 func TestRefusedInEveryFormWithNoOthersEndsInDeadLetters(t *testing.T) {
@@ -316,7 +277,7 @@ func TestRefusedInEveryFormWhileOthersPassIsADeadLetter(t *testing.T) {
 	})
 }
 
-// Scenario 5.
+// Scenario: Elasticsearch 5
 func Test413HalvesAndLearnsTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &elasticfake.Server{MaxBody: 1 << 20}
@@ -337,6 +298,7 @@ func Test413HalvesAndLearnsTheLimit(t *testing.T) {
 	})
 }
 
+// Scenario: Elasticsearch 5
 func Test413OfOneDocumentCutsItAndKeepsTheOriginal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &elasticfake.Server{MaxBody: 1 << 20}
@@ -360,7 +322,9 @@ func Test413OfOneDocumentCutsItAndKeepsTheOriginal(t *testing.T) {
 	})
 }
 
-// Scenario 6: requests are cut by their size before compression.
+// Scenario: Elasticsearch 6
+//
+// Requests are cut by their size before compression.
 func TestRequestLimitCountsBytesBeforeCompression(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &elasticfake.Server{Script: func(r *elasticfake.Request) elasticfake.Fault {
@@ -379,8 +343,12 @@ func TestRequestLimitCountsBytesBeforeCompression(t *testing.T) {
 	})
 }
 
-// Scenarios 7 and 8, and 16: whatever happens to the reply, the documents are sent
-// again and counted as duplicates; nothing is doubled, nothing panics.
+// Scenario: Elasticsearch 7
+// Scenario: Elasticsearch 8
+// Scenario: Elasticsearch 16
+//
+// Whatever happens to the reply, the documents are sent again and counted as
+// duplicates; nothing is doubled, nothing panics.
 func TestDamagedRepliesAreUnknownAndSentAgain(t *testing.T) {
 	for damage := elasticfake.Lost; damage <= elasticfake.Hung; damage++ {
 		t.Run(fmt.Sprint(damage), func(t *testing.T) {
@@ -516,7 +484,7 @@ func TestRequest400OfEverythingPausesTheSink(t *testing.T) {
 	})
 }
 
-// Scenario 10.
+// Scenario: Elasticsearch 10
 func TestReadOnlyIndexDoesNotStopTheOthers(t *testing.T) {
 	for _, status := range []int{403, 429} {
 		synctest.Test(t, func(t *testing.T) {
@@ -561,6 +529,7 @@ func TestReadOnlyIndexDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
+// Scenario: Elasticsearch 10
 func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 	for _, others := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -601,7 +570,7 @@ func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 	}
 }
 
-// Scenario 11.
+// Scenario: Elasticsearch 11
 func TestConfigurationFaultsPauseAndNothingIsADeadLetter(t *testing.T) {
 	for name, fault := range map[string]elasticfake.Fault{
 		"unauthorized":  {Status: 401, Type: "security_exception", Reason: "missing authentication"},
@@ -651,7 +620,9 @@ func TestConfigurationFaultsPauseAndNothingIsADeadLetter(t *testing.T) {
 	}
 }
 
-// Scenario 16, and the contract of draining.
+// Scenario: Elasticsearch 16
+//
+// This is also the contract of draining.
 func TestDrainingTriesOnceMoreAndThenGivesUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault elasticfake.Fault
@@ -765,7 +736,7 @@ func TestHalvesDoNotShareRoom(t *testing.T) {
 	want(t, "first of the right half", b.units[1].docs[0].id(), "a-2")
 }
 
-// Scenario 22.
+// Scenario: Elasticsearch 22
 func TestFullDeadLettersBlockTheBatchAndLookLikeAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, &elasticfake.Server{MaxBody: 5000}, nil)
@@ -829,7 +800,9 @@ func TestRereadRecordsAndOwnResendsAreNotLookedUp(t *testing.T) {
 	})
 }
 
-// Scenario 18: what decode hands over arrives as it is, and every line is JSON.
+// Scenario: Elasticsearch 18
+//
+// What decode hands over arrives as it is, and every line is JSON.
 func FuzzBodyIsNDJSON(f *testing.F) {
 	f.Add("cwl-2026.11.22", "id", "message")
 	f.Add("a\"b", "\x00\u2028\\", "\xff\n")
@@ -891,24 +864,7 @@ func TestRequestsOfABatchFollowTheWindow(t *testing.T) {
 	})
 }
 
-func TestEndpointsShareTheLoadAndABrokenOneIsLeftOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		hosts := map[string]int{}
-		server := &elasticfake.Server{Script: func(r *elasticfake.Request) elasticfake.Fault {
-			hosts[r.Host]++
-			return elasticfake.Fault{Refused: r.Host == "c:9200"}
-		}}
-		w := newWorld(t, server, func(c *Config) { c.Endpoints = []string{"a:9200", "b:9200/es", "c:9200"} })
-		for i := range 300 {
-			w.write(makeRecord(fmt.Sprint(i), today, 1))
-		}
-		if hosts["a:9200"] < 120 || hosts["b:9200"] < 120 || hosts["c:9200"] > 20 {
-			t.Errorf("got requests %v, want c left out and the others even", hosts)
-		}
-	})
-}
-
-// Scenario 13.
+// Scenario: Elasticsearch 13
 func TestEngineIsFoundInEveryGuise(t *testing.T) {
 	roots := map[string]Engine{
 		`{"version":{"number":"7.10.2","build_flavor":"oss"},"tagline":"You Know, for Search"}`: {"elasticsearch", "7.10.2"},
