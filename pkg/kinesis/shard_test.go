@@ -20,7 +20,9 @@ import (
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
-// T6: the last reply of a closed shard has records and no next iterator.
+// Scenario: Kinesis T6
+//
+// The last reply of a closed shard has records and no next iterator.
 func TestRecordsOfTheLastReplyAreDelivered(t *testing.T) {
 	for _, children := range []bool{true, false} { // kinesalite names no children: the listing says that the shard is closed
 		t.Run(fmt.Sprintf("children %t", children), func(t *testing.T) {
@@ -50,7 +52,9 @@ func TestRecordsOfTheLastReplyAreDelivered(t *testing.T) {
 	}
 }
 
-// T7: a reply without next iterator and children of a shard that is open.
+// Scenario: Kinesis T7
+//
+// A reply without next iterator and children of a shard that is open.
 func TestReplyWithoutNextIteratorIsNoEndOfAnOpenShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -71,7 +75,9 @@ func TestReplyWithoutNextIteratorIsNoEndOfAnOpenShard(t *testing.T) {
 	})
 }
 
-// T7, of a closed shard: what lies behind such a reply must not be taken for read.
+// Scenario: Kinesis T7
+//
+// Of a closed shard, what lies behind such a reply must not be taken for read.
 func TestReplyWithoutNextIteratorIsNoEndBeforeTheLastRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -110,7 +116,9 @@ func TestRecordsBetweenAReplyAndTheCloseAreRead(t *testing.T) {
 	})
 }
 
-// T13: iterators live for five minutes; here the budget is used up for an hour.
+// Scenario: Kinesis T13
+//
+// Iterators live for five minutes; here the budget is used up for an hour.
 func TestExpiredIteratorGoesOnAfterTheLastRecordRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -131,7 +139,9 @@ func TestExpiredIteratorGoesOnAfterTheLastRecordRead(t *testing.T) {
 	})
 }
 
-// T13: the record to go on after has been trimmed.
+// Scenario: Kinesis T13
+//
+// The record to go on after has been trimmed.
 func TestTrimmedCheckpointGoesOnAtTheOldestRecordAndNamesTheGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -181,7 +191,9 @@ func TestPositionThatIsNotFoundInAListedShardIsTrimmed(t *testing.T) {
 	})
 }
 
-// T16: a neighbour takes most of the shard's calls, for a minute.
+// Scenario: Kinesis T16
+//
+// A neighbour takes most of the shard's calls, for a minute.
 func TestThrottlingIsWaitedOutWithinTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -225,7 +237,9 @@ func neighbour(t *testing.T, w *world, d time.Duration) {
 	}
 }
 
-// T16: replies of 10 MiB, of which one closes the shard for five seconds.
+// Scenario: Kinesis T16
+//
+// Replies of 10 MiB, of which one closes the shard for five seconds.
 func TestShardIsReadAtTwoMebibytesASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -249,7 +263,9 @@ func TestShardIsReadAtTwoMebibytesASecond(t *testing.T) {
 	})
 }
 
-// T18: a hundred shards without a record. The service counts no more than a call a second.
+// Scenario: Kinesis T18
+//
+// A hundred shards without a record. The service counts no more than a call a second.
 func TestIdleShardsAreAskedOnceASecondAndNothingIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 100)
@@ -281,7 +297,9 @@ func TestBehindIsReadFastAlsoThroughEmptyReplies(t *testing.T) {
 	})
 }
 
-// T14 of the reader: what is in flight uses the budget up, so nothing is read.
+// Scenario: Kinesis T14
+//
+// What is in flight uses the budget up, so nothing is read.
 func TestReadingStopsAtTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 4)
@@ -387,6 +405,8 @@ func TestBlockedEmitIsAWait(t *testing.T) {
 	})
 }
 
+// Scenario: Kinesis T16
+//
 // Whatever the service does, every record comes once and in order, and nothing ends.
 func TestFaultsLoseAndDoubleNothing(t *testing.T) {
 	faults := map[string]error{
@@ -436,6 +456,8 @@ func TestFaultsLoseAndDoubleNothing(t *testing.T) {
 	}
 }
 
+// Scenario: Kinesis T21
+//
 // A reply is material to judge: fields that may be nil are, and what must be there is not.
 func TestRepliesWithHolesAreReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

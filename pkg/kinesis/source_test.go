@@ -42,7 +42,9 @@ func TestEveryShardIsReadInItsOrder(t *testing.T) {
 	})
 }
 
-// T3: a split and a merge while records flow, with start: latest.
+// Scenario: Kinesis T3
+//
+// A split and a merge while records flow, with start: latest.
 func TestReshardFromLatestReadsParentsFirstAndChildrenWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
@@ -74,7 +76,10 @@ func TestReshardFromLatestReadsParentsFirstAndChildrenWhole(t *testing.T) {
 	})
 }
 
-// T3, T6: children wait for what their parents have in flight, and for both parents of a merge.
+// Scenario: Kinesis T3
+// Scenario: Kinesis T6
+//
+// Children wait for what their parents have in flight, and for both parents of a merge.
 func TestChildrenWaitUntilAllParentsHaveSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
@@ -101,7 +106,9 @@ func TestChildrenWaitUntilAllParentsHaveSettled(t *testing.T) {
 	})
 }
 
-// T4: two generations of shards come and go while nobody reads; a closed shard is
+// Scenario: Kinesis T4
+//
+// Two generations of shards come and go while nobody reads; a closed shard is
 // half read, another was never opened.
 func TestGenerationsThatPassedWhileStoppedAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -130,7 +137,9 @@ func TestGenerationsThatPassedWhileStoppedAreRead(t *testing.T) {
 	})
 }
 
-// T4: after more than the retention the parents are in no listing any more, one
+// Scenario: Kinesis T4
+//
+// After more than the retention the parents are in no listing any more, one
 // of them with data that nobody has read.
 func TestShardsThatHaveExpiredDoNotHoldTheirChildren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -174,7 +183,9 @@ func TestRowOfAnEndedShardStaysUntilTheShardExpires(t *testing.T) {
 	})
 }
 
-// T5: three pages of shards, whose token expires between two of them once.
+// Scenario: Kinesis T5
+//
+// Three pages of shards, whose token expires between two of them once.
 func TestThousandsOfShardsAreAllRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const shards = 2500
@@ -205,7 +216,9 @@ func TestThousandsOfShardsAreAllRead(t *testing.T) {
 	})
 }
 
-// T12: a crash between the first open and the first checkpoint, with start: latest.
+// Scenario: Kinesis T12
+//
+// A crash between the first open and the first checkpoint, with start: latest.
 func TestLatestIsTheTimeOfTheFirstOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -266,7 +279,9 @@ func TestNothingIsDeliveredBeforeTheFirstPositionIsStored(t *testing.T) {
 	})
 }
 
-// T13: the stream is deleted and another is made under its name, while running.
+// Scenario: Kinesis T13
+//
+// The stream is deleted and another is made under its name, while running.
 func TestStreamMadeAnewEndsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -287,7 +302,9 @@ func TestStreamMadeAnewEndsTheRun(t *testing.T) {
 	})
 }
 
-// T13: the same between two listings, so that the readers notice it first.
+// Scenario: Kinesis T13
+//
+// The same between two listings, so that the readers notice it first.
 func TestStreamMadeAnewIsNoGapOfTheOldOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -305,6 +322,7 @@ func TestStreamMadeAnewIsNoGapOfTheOldOne(t *testing.T) {
 	})
 }
 
+// Scenario: Kinesis T13
 func TestStartOverBeginsAtTheOldestRecordAndCountsTheGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -21,6 +21,8 @@ import (
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
+// Scenario: Kinesis T1
+// Scenario: Elasticsearch 15
 func TestCheckpointNeverPassesTheAcknowledgedPrefix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -122,6 +124,7 @@ func TestBatchIsSealedByWhicheverLimitComesFirst(t *testing.T) {
 	}
 }
 
+// Scenario: Kinesis T25
 func TestDrainFlushesAtOnceAndStoresTheLastCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -140,6 +143,7 @@ func TestDrainFlushesAtOnceAndStoresTheLastCheckpoint(t *testing.T) {
 	})
 }
 
+// Scenario: Kinesis T25
 func TestDrainDeadlineLeavesWhatIsUnacknowledgedUncheckpointed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -193,6 +197,7 @@ func TestFailingSinkStopsReadingAndSettlesTheRest(t *testing.T) {
 	})
 }
 
+// Scenario: Kinesis T21
 func TestUndecodableRecordIsOneDeadLetterAndTheShardGoesOn(t *testing.T) {
 	for text, want := range map[string]struct {
 		reason  string
@@ -252,6 +257,7 @@ func TestUndecodableRecordIsOneDeadLetterAndTheShardGoesOn(t *testing.T) {
 	}
 }
 
+// Scenario: Elasticsearch 22
 func TestFullDeadLettersHoldTheCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -336,6 +342,7 @@ func TestSpanStopsAShardAndNoOther(t *testing.T) {
 	})
 }
 
+// Scenario: Kinesis T6
 func TestShardEndsOnlyWhenAllBeforeItIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -376,8 +383,9 @@ func TestShardEndsOnlyWhenAllBeforeItIsStored(t *testing.T) {
 	})
 }
 
+// Scenario: Kinesis T18
 func TestCheckpointsAreCoalescedAndIdleShardsWriteNone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // T18
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
 		g.config.Batch.MaxDocuments = 1
 		g.source = func(ctx context.Context, emit func(*record.Record) error) error {
