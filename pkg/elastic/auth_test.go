@@ -29,7 +29,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Scenario: Elasticsearch 12
+// Scenario: Elasticsearch 12.
 //
 // The signature covers the bytes on the wire, on every attempt anew,
 // with credentials of that moment.
@@ -136,7 +136,7 @@ func TestAutoChoosesTheAuth(t *testing.T) {
 	}
 }
 
-// Scenario: Elasticsearch 11
+// Scenario: Elasticsearch 11.
 //
 // A password that is changed in its file is used after the next 401.
 func TestThreat15RotatedPasswordIsReadAfter401(t *testing.T) {

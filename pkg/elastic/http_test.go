@@ -40,7 +40,7 @@ func (w *world) overHTTP(server *httptest.Server, c TLSConfig) {
 	}
 }
 
-// Scenario: Elasticsearch 9
+// Scenario: Elasticsearch 9.
 //
 // The server answers before it has read the body, and the body's
 // buffer must not be used again while net/http still sends it. Every document

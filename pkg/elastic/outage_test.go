@@ -43,7 +43,7 @@ func TestBackoffIsFullJitterBelowADoublingCeiling(t *testing.T) {
 	}
 }
 
-// Scenario: Elasticsearch 2
+// Scenario: Elasticsearch 2.
 //
 // A storm of ten minutes, and as many batches as wait on a quiet site when it has
 // lasted for long: each is an event or two.
@@ -127,7 +127,7 @@ func TestBrokenEndpointIsLeftOutAndComesBack(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 10
+// Scenario: Elasticsearch 10.
 //
 // The flood stage of all nodes: every document of every index is refused, for two
 // hours, which is longer than blocked_after.
@@ -168,7 +168,7 @@ func TestDiskFullOnAllIndicesIsWaitedOut(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 20
+// Scenario: Elasticsearch 20.
 //
 // Late events are of many days, each of which has its index.
 func TestLateEventsOfManyDaysGoInOneRequest(t *testing.T) {

@@ -143,7 +143,7 @@ func TestRealServerTakesAConflictingDocumentReduced(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 17
+// Scenario: Elasticsearch 17.
 func TestRealServerIsSparedAFieldExplosion(t *testing.T) {
 	realServers(t, func(t *testing.T, w *world, url string) {
 		index := freshIndex(t, url, "explosion")

@@ -63,7 +63,7 @@ func TestWriteOfNothingSendsNothing(t *testing.T) {
 	want(t, "requests", w.server.Requests(), 0)
 }
 
-// Scenario: Elasticsearch 1
+// Scenario: Elasticsearch 1.
 func TestItem429SendsOnlyTheRefusedAgainAndShrinksTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -114,7 +114,7 @@ func TestRetryAfterIsAFloorOfUpToAMinute(t *testing.T) {
 	}
 }
 
-// Scenario: Elasticsearch 4
+// Scenario: Elasticsearch 4.
 func TestPoisonDocumentsAreReducedAndTheRestIsUntouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
@@ -211,7 +211,7 @@ func TestRefusedInEveryFormPausesTheIndex(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 4
+// Scenario: Elasticsearch 4.
 //
 // Where no other document comes, none can show that these are at fault, and all that
 // waits for them would wait for ever: the end of their shard, its children.
@@ -277,7 +277,7 @@ func TestRefusedInEveryFormWhileOthersPassIsADeadLetter(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 5
+// Scenario: Elasticsearch 5.
 func Test413HalvesAndLearnsTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &elasticfake.Server{MaxBody: 1 << 20}
@@ -298,7 +298,7 @@ func Test413HalvesAndLearnsTheLimit(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 5
+// Scenario: Elasticsearch 5.
 func Test413OfOneDocumentCutsItAndKeepsTheOriginal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &elasticfake.Server{MaxBody: 1 << 20}
@@ -322,7 +322,7 @@ func Test413OfOneDocumentCutsItAndKeepsTheOriginal(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 6
+// Scenario: Elasticsearch 6.
 //
 // Requests are cut by their size before compression.
 func TestRequestLimitCountsBytesBeforeCompression(t *testing.T) {
@@ -343,9 +343,9 @@ func TestRequestLimitCountsBytesBeforeCompression(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 7
-// Scenario: Elasticsearch 8
-// Scenario: Elasticsearch 16
+// Scenario: Elasticsearch 7.
+// Scenario: Elasticsearch 8.
+// Scenario: Elasticsearch 16.
 //
 // Whatever happens to the reply, the documents are sent again and counted as
 // duplicates; nothing is doubled, nothing panics.
@@ -484,7 +484,7 @@ func TestRequest400OfEverythingPausesTheSink(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 10
+// Scenario: Elasticsearch 10.
 func TestReadOnlyIndexDoesNotStopTheOthers(t *testing.T) {
 	for _, status := range []int{403, 429} {
 		synctest.Test(t, func(t *testing.T) {
@@ -529,7 +529,7 @@ func TestReadOnlyIndexDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
-// Scenario: Elasticsearch 10
+// Scenario: Elasticsearch 10.
 func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 	for _, others := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -570,7 +570,7 @@ func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 	}
 }
 
-// Scenario: Elasticsearch 11
+// Scenario: Elasticsearch 11.
 func TestConfigurationFaultsPauseAndNothingIsADeadLetter(t *testing.T) {
 	for name, fault := range map[string]elasticfake.Fault{
 		"unauthorized":  {Status: 401, Type: "security_exception", Reason: "missing authentication"},
@@ -620,7 +620,7 @@ func TestConfigurationFaultsPauseAndNothingIsADeadLetter(t *testing.T) {
 	}
 }
 
-// Scenario: Elasticsearch 16
+// Scenario: Elasticsearch 16.
 //
 // This is also the contract of draining.
 func TestDrainingTriesOnceMoreAndThenGivesUp(t *testing.T) {
@@ -736,7 +736,7 @@ func TestHalvesDoNotShareRoom(t *testing.T) {
 	want(t, "first of the right half", b.units[1].docs[0].id(), "a-2")
 }
 
-// Scenario: Elasticsearch 22
+// Scenario: Elasticsearch 22.
 func TestFullDeadLettersBlockTheBatchAndLookLikeAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, &elasticfake.Server{MaxBody: 5000}, nil)
@@ -800,7 +800,7 @@ func TestRereadRecordsAndOwnResendsAreNotLookedUp(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 18
+// Scenario: Elasticsearch 18.
 //
 // What decode hands over arrives as it is, and every line is JSON.
 func FuzzBodyIsNDJSON(f *testing.F) {
@@ -864,7 +864,7 @@ func TestRequestsOfABatchFollowTheWindow(t *testing.T) {
 	})
 }
 
-// Scenario: Elasticsearch 13
+// Scenario: Elasticsearch 13.
 func TestEngineIsFoundInEveryGuise(t *testing.T) {
 	roots := map[string]Engine{
 		`{"version":{"number":"7.10.2","build_flavor":"oss"},"tagline":"You Know, for Search"}`: {"elasticsearch", "7.10.2"},

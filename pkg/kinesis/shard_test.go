@@ -20,7 +20,7 @@ import (
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
-// Scenario: Kinesis T6
+// Scenario: Kinesis T6.
 //
 // The last reply of a closed shard has records and no next iterator.
 func TestRecordsOfTheLastReplyAreDelivered(t *testing.T) {
@@ -52,7 +52,7 @@ func TestRecordsOfTheLastReplyAreDelivered(t *testing.T) {
 	}
 }
 
-// Scenario: Kinesis T7
+// Scenario: Kinesis T7.
 //
 // A reply without next iterator and children of a shard that is open.
 func TestReplyWithoutNextIteratorIsNoEndOfAnOpenShard(t *testing.T) {
@@ -75,7 +75,7 @@ func TestReplyWithoutNextIteratorIsNoEndOfAnOpenShard(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T7
+// Scenario: Kinesis T7.
 //
 // Of a closed shard, what lies behind such a reply must not be taken for read.
 func TestReplyWithoutNextIteratorIsNoEndBeforeTheLastRecord(t *testing.T) {
@@ -116,7 +116,7 @@ func TestRecordsBetweenAReplyAndTheCloseAreRead(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T13
+// Scenario: Kinesis T13.
 //
 // Iterators live for five minutes; here the budget is used up for an hour.
 func TestExpiredIteratorGoesOnAfterTheLastRecordRead(t *testing.T) {
@@ -139,7 +139,7 @@ func TestExpiredIteratorGoesOnAfterTheLastRecordRead(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T13
+// Scenario: Kinesis T13.
 //
 // The record to go on after has been trimmed.
 func TestTrimmedCheckpointGoesOnAtTheOldestRecordAndNamesTheGap(t *testing.T) {
@@ -191,7 +191,7 @@ func TestPositionThatIsNotFoundInAListedShardIsTrimmed(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T16
+// Scenario: Kinesis T16.
 //
 // A neighbour takes most of the shard's calls, for a minute.
 func TestThrottlingIsWaitedOutWithinTheLimits(t *testing.T) {
@@ -237,7 +237,7 @@ func neighbour(t *testing.T, w *world, d time.Duration) {
 	}
 }
 
-// Scenario: Kinesis T16
+// Scenario: Kinesis T16.
 //
 // Replies of 10 MiB, of which one closes the shard for five seconds.
 func TestShardIsReadAtTwoMebibytesASecond(t *testing.T) {
@@ -263,7 +263,7 @@ func TestShardIsReadAtTwoMebibytesASecond(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T18
+// Scenario: Kinesis T18.
 //
 // A hundred shards without a record. The service counts no more than a call a second.
 func TestIdleShardsAreAskedOnceASecondAndNothingIsWritten(t *testing.T) {
@@ -297,7 +297,7 @@ func TestBehindIsReadFastAlsoThroughEmptyReplies(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T14
+// Scenario: Kinesis T14.
 //
 // What is in flight uses the budget up, so nothing is read.
 func TestReadingStopsAtTheBudget(t *testing.T) {
@@ -405,7 +405,7 @@ func TestBlockedEmitIsAWait(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T16
+// Scenario: Kinesis T16.
 //
 // Whatever the service does, every record comes once and in order, and nothing ends.
 func TestFaultsLoseAndDoubleNothing(t *testing.T) {
@@ -456,7 +456,7 @@ func TestFaultsLoseAndDoubleNothing(t *testing.T) {
 	}
 }
 
-// Scenario: Kinesis T21
+// Scenario: Kinesis T21.
 //
 // A reply is material to judge: fields that may be nil are, and what must be there is not.
 func TestRepliesWithHolesAreReadAgain(t *testing.T) {

@@ -42,7 +42,7 @@ func TestEveryShardIsReadInItsOrder(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T3
+// Scenario: Kinesis T3.
 //
 // A split and a merge while records flow, with start: latest.
 func TestReshardFromLatestReadsParentsFirstAndChildrenWhole(t *testing.T) {
@@ -76,8 +76,8 @@ func TestReshardFromLatestReadsParentsFirstAndChildrenWhole(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T3
-// Scenario: Kinesis T6
+// Scenario: Kinesis T3.
+// Scenario: Kinesis T6.
 //
 // Children wait for what their parents have in flight, and for both parents of a merge.
 func TestChildrenWaitUntilAllParentsHaveSettled(t *testing.T) {
@@ -106,7 +106,7 @@ func TestChildrenWaitUntilAllParentsHaveSettled(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T4
+// Scenario: Kinesis T4.
 //
 // Two generations of shards come and go while nobody reads; a closed shard is
 // half read, another was never opened.
@@ -137,7 +137,7 @@ func TestGenerationsThatPassedWhileStoppedAreRead(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T4
+// Scenario: Kinesis T4.
 //
 // After more than the retention the parents are in no listing any more, one
 // of them with data that nobody has read.
@@ -183,7 +183,7 @@ func TestRowOfAnEndedShardStaysUntilTheShardExpires(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T5
+// Scenario: Kinesis T5.
 //
 // Three pages of shards, whose token expires between two of them once.
 func TestThousandsOfShardsAreAllRead(t *testing.T) {
@@ -216,7 +216,7 @@ func TestThousandsOfShardsAreAllRead(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T12
+// Scenario: Kinesis T12.
 //
 // A crash between the first open and the first checkpoint, with start: latest.
 func TestLatestIsTheTimeOfTheFirstOpen(t *testing.T) {
@@ -279,7 +279,7 @@ func TestNothingIsDeliveredBeforeTheFirstPositionIsStored(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T13
+// Scenario: Kinesis T13.
 //
 // The stream is deleted and another is made under its name, while running.
 func TestStreamMadeAnewEndsTheRun(t *testing.T) {
@@ -302,7 +302,7 @@ func TestStreamMadeAnewEndsTheRun(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T13
+// Scenario: Kinesis T13.
 //
 // The same between two listings, so that the readers notice it first.
 func TestStreamMadeAnewIsNoGapOfTheOldOne(t *testing.T) {
@@ -322,7 +322,7 @@ func TestStreamMadeAnewIsNoGapOfTheOldOne(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T13
+// Scenario: Kinesis T13.
 func TestStartOverBeginsAtTheOldestRecordAndCountsTheGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -21,8 +21,8 @@ import (
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
-// Scenario: Kinesis T1
-// Scenario: Elasticsearch 15
+// Scenario: Kinesis T1.
+// Scenario: Elasticsearch 15.
 func TestCheckpointNeverPassesTheAcknowledgedPrefix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -124,7 +124,7 @@ func TestBatchIsSealedByWhicheverLimitComesFirst(t *testing.T) {
 	}
 }
 
-// Scenario: Kinesis T25
+// Scenario: Kinesis T25.
 func TestDrainFlushesAtOnceAndStoresTheLastCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -143,7 +143,7 @@ func TestDrainFlushesAtOnceAndStoresTheLastCheckpoint(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T25
+// Scenario: Kinesis T25.
 func TestDrainDeadlineLeavesWhatIsUnacknowledgedUncheckpointed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -197,7 +197,7 @@ func TestFailingSinkStopsReadingAndSettlesTheRest(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T21
+// Scenario: Kinesis T21.
 func TestUndecodableRecordIsOneDeadLetterAndTheShardGoesOn(t *testing.T) {
 	for text, want := range map[string]struct {
 		reason  string
@@ -257,7 +257,7 @@ func TestUndecodableRecordIsOneDeadLetterAndTheShardGoesOn(t *testing.T) {
 	}
 }
 
-// Scenario: Elasticsearch 22
+// Scenario: Elasticsearch 22.
 func TestFullDeadLettersHoldTheCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -342,7 +342,7 @@ func TestSpanStopsAShardAndNoOther(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T6
+// Scenario: Kinesis T6.
 func TestShardEndsOnlyWhenAllBeforeItIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
@@ -383,7 +383,7 @@ func TestShardEndsOnlyWhenAllBeforeItIsStored(t *testing.T) {
 	})
 }
 
-// Scenario: Kinesis T18
+// Scenario: Kinesis T18.
 func TestCheckpointsAreCoalescedAndIdleShardsWriteNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig()
