@@ -178,10 +178,16 @@ func (s *Server) answer(r *http.Request, request *Request, fault Fault) reply {
 const defaultRoot = `{"name":"fake","version":{"number":"7.10.2","build_flavor":"oss"},"tagline":"You Know, for Search"}`
 
 // parse fills r.Docs. It refuses the whole body as Elasticsearch does.
-func (r *Request) parse() error {
+func (r *Request) parse() *ItemError {
+	refuse := func(kind, format string, args ...any) *ItemError {
+		return &ItemError{Status: http.StatusBadRequest, Type: kind, Reason: fmt.Sprintf(format, args...)}
+	}
+	if len(r.body) == 0 {
+		return refuse("parse_exception", "request body is required")
+	}
 	lines := bytes.Split(r.body, []byte{'\n'})
 	if len(lines) < 2 || len(lines[len(lines)-1]) != 0 {
-		return fmt.Errorf("the bulk request must be terminated by a newline [\\n]")
+		return refuse("illegal_argument_exception", `The bulk request must be terminated by a newline [\n]`)
 	}
 	lines = lines[:len(lines)-1]
 	for i := 0; i < len(lines); i += 2 {
@@ -191,22 +197,27 @@ func (r *Request) parse() error {
 		}
 		decoder := json.NewDecoder(bytes.NewReader(lines[i]))
 		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&action); err != nil {
-			return fmt.Errorf("malformed action/metadata line [%d]: %w", i+1, err)
-		}
+		err := decoder.Decode(&action)
 		create, ok := action["create"]
-		if !ok || len(action) != 1 || create.Index == "" || len(create.ID) > 512 || i+1 == len(lines) {
-			return fmt.Errorf("malformed action/metadata line [%d]", i+1)
+		switch {
+		case err != nil, !ok, len(action) != 1, create.Index == "", i+1 == len(lines):
+			return refuse("illegal_argument_exception", "Malformed action/metadata line [%d]", i+1)
+		case len(create.ID) > maxID:
+			return refuse("action_request_validation_exception",
+				"Validation Failed: 1: id [%s] is too long, must be no longer than %d bytes but was: %d;", create.ID, maxID, len(create.ID))
 		}
 		r.Docs = append(r.Docs, Document{create.Index, create.ID, lines[i+1]})
 	}
 	return nil
 }
 
+// maxID is the most bytes of an id.
+const maxID = 512
+
 func (s *Server) bulk(r *Request, fault Fault, filtered bool) reply {
 	if r.Docs == nil {
-		if err := r.parse(); err != nil {
-			return errorReply(http.StatusBadRequest, "illegal_argument_exception", err.Error(), "")
+		if wrong := r.parse(); wrong != nil {
+			return errorReply(wrong.Status, wrong.Type, wrong.Reason, "")
 		}
 	}
 	s.mu.Lock()
