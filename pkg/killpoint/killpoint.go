@@ -1,12 +1,16 @@
 // Package killpoint names the places in the daemon at which the torture harness
 // kills it: between an effect and the moment that the process knows of it. In a
 // usual build Here does nothing and is compiled away; with the build tag killpoint
-// the process kills itself at the point that its environment names.
+// the process kills itself at the point that its environment names, and resolves
+// names at a server of the harness's, so that their addresses can change.
 package killpoint
 
 // Variable of the environment names the point and the arrival there that kills, as
 // "shard read:3".
 const Variable = "FAULT_KILL_AT"
+
+// ResolverVariable of the environment is the address of a name server, over UDP.
+const ResolverVariable = "FAULT_RESOLVER"
 
 // The points, in the order in which a record passes them.
 const (
