@@ -106,6 +106,8 @@ func TestLoadedMapIsTheCallers(t *testing.T) {
 
 // TestFileIsThePreviousOrTheNewOne is T26: power loss and faults between any two
 // system calls.
+//
+// Scenario: Kinesis T26.
 func TestFileIsThePreviousOrTheNewOne(t *testing.T) {
 	const calls = 5 // open, write, sync, rename, syncdir
 	for n := range calls + 1 {
@@ -163,6 +165,8 @@ func testFault(t *testing.T, n int, cause error, calls int, r *rand.Rand) {
 	}
 }
 
+// Scenario: Kinesis T26.
+// Scenario: Kinesis T8.
 func TestSecondProcessWaitsForTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fsys := &disktest.FS{}
@@ -217,6 +221,7 @@ func TestOtherStreamIsRefused(t *testing.T) {
 	}
 }
 
+// Scenario: Kinesis T13.
 func TestStreamMadeAnewStartsOverAndKeepsTheOldPositions(t *testing.T) {
 	fsys := &disktest.FS{}
 	f := mustOpen(t, fsys, testStream)
@@ -326,6 +331,7 @@ func read(t *testing.T, fsys *disktest.FS) []byte {
 	return data
 }
 
+// Scenario: Kinesis T8.
 func TestPositionNeverMovesBack(t *testing.T) {
 	const long = "49590338271490256608559692538361571095921575989136588898"
 	order := []Position{{Kind: TrimHorizon}, after("9"), after("10"), after(long[:55]), after(long), {Kind: ShardEnd}}

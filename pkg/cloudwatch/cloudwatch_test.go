@@ -89,6 +89,7 @@ func TestInflaterBelievesNoTrailer(t *testing.T) {
 	}
 }
 
+// Scenario: Kinesis T21.
 func TestThreat1BombsAreCountedBeforeTheyAreHeld(t *testing.T) {
 	const limit = 8 << 20
 	zeros := strings.Repeat("\x00", 4*limit)
@@ -156,6 +157,7 @@ func read(p *Payload) payload {
 	return got
 }
 
+// Scenario: Kinesis T21.
 func TestPayload(t *testing.T) {
 	data := func(events string) string {
 		return `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","subscriptionFilters":["f"],"logEvents":[` + events + `]}`

@@ -234,6 +234,7 @@ func TestConcurrentPutsShareOneFsync(t *testing.T) {
 	})
 }
 
+// Scenario: Elasticsearch 22.
 func TestThreat17FullStoreBlocksUntilThereIsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fsys := &disktest.FS{}
