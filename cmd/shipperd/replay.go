@@ -130,5 +130,8 @@ func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, s
 	p, err := r.Run(ctx)
 	fmt.Fprintln(stderr)
 	fmt.Fprintf(stdout, "%d letters sent, %d delivered and taken out, %d stay, %d not chosen\n", p.Sent, p.Delivered, p.Kept(), p.Skipped)
+	if err == nil && p.Kept() > 0 {
+		err = fmt.Errorf("of the letters sent %d stay, one of them because of this: %s", p.Kept(), p.Why)
+	}
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -46,6 +47,27 @@ func TestReplayDeliversLettersAndTakesThemOut(t *testing.T) {
 	}
 	if _, stdout, _ = command(t, args...); !strings.HasPrefix(stdout, "0 letters sent") {
 		t.Errorf("got %q for a second replay, want nothing to send", stdout)
+	}
+}
+
+func TestReplayFailsWhereLettersStayAndSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	store, err := deadletter.Open(t.Context(), disk.OS{}, deadletter.Config{Dir: dir, MaxSize: setting.GiB}, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Put(t.Context(), record.Letter{Reason: record.ReasonUndecodable, Time: time.Now(), Shard: "s", Sequence: "1", Data: []byte("no payload")})
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"replay", "--set", "kinesis.stream=logs", "--set", "elasticsearch.endpoints=http://127.0.0.1:1", "--set"}
+	code, stdout, stderr := command(t, append(args, "dead_letters.dir="+dir)...)
+	if code != exitFailed || !strings.Contains(stdout, "1 stay") || !strings.Contains(stderr, "of the letters sent 1 stay, one of them because of this: ") {
+		t.Errorf("got exit %d, %q, %q, want %d and why", code, stdout, stderr, exitFailed)
+	}
+	code, _, stderr = command(t, append(args, "dead_letters.dir="+dir+"/absent")...)
+	if code != exitFailed || !strings.Contains(stderr, "there is no folder "+dir+"/absent") {
+		t.Errorf("got exit %d, %q without a folder, want %d and its name", code, stderr, exitFailed)
 	}
 }
 

@@ -5,6 +5,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -28,8 +29,9 @@ type Sink interface {
 // Kept takes the letters that a sink makes during a replay. They are not stored:
 // the ones that they repeat stay where they are.
 type Kept struct {
-	mu  sync.Mutex
-	ids map[identity]bool
+	mu    sync.Mutex
+	ids   map[identity]bool
+	first string // why the first is undeliverable
 }
 
 // identity is an event's, or with an empty id a record's.
@@ -41,12 +43,20 @@ func (k *Kept) Put(_ context.Context, letters ...record.Letter) error {
 	defer k.mu.Unlock()
 	if k.ids == nil {
 		k.ids = make(map[identity]bool)
+		k.first = letters[0].Reason + ": " + letters[0].ErrorReason
 	}
 	for i := range letters {
 		k.ids[identity{letters[i].Shard, letters[i].Sequence, letters[i].ID}] = true
 		k.ids[identity{letters[i].Shard, letters[i].Sequence, ""}] = true
 	}
 	return nil
+}
+
+// why returns why the first is undeliverable; empty if none is.
+func (k *Kept) why() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.first
 }
 
 // has says whether the event, or any event of the record, was put.
@@ -63,7 +73,8 @@ type Progress struct {
 	Sent      int
 	Delivered int // of those sent; their letters are taken out
 	Bytes     int64
-	Total     int64 // bytes of all segments
+	Total     int64  // bytes of all segments
+	Why       string // one of those sent stays; empty if none does
 }
 
 // Kept returns how many letters were sent and stay.
@@ -132,8 +143,9 @@ func (r *Replay) segment(ctx context.Context, s deadletter.Segment, p *Progress)
 		}
 		p.Sent++
 		rec, err := r.restore(&l)
-		if err != nil {
-			continue // still undecodable: it stays
+		if err != nil { // still undecodable: it stays
+			p.Why = err.Error()
+			continue
 		}
 		open.add(l, rec)
 		if len(open.letters) >= batchLetters || open.bytes >= batchBytes {
@@ -187,6 +199,7 @@ func (r *Replay) flush(ctx context.Context, b *batch, delivered map[letterKey]bo
 			p.Delivered++
 		}
 	}
+	p.Why = cmp.Or(p.Why, r.Kept.why())
 	*b = batch{}
 	return nil
 }

@@ -167,8 +167,8 @@ func TestWhatIsStillUndeliverableStays(t *testing.T) {
 	g.index.refuse["bad"], g.index.partly["large"] = true, true
 	g.replay.Decoder = &words{broken: true}
 	p, left, err := g.run(t)
-	if err != nil || p.Delivered != 1 || p.Kept() != 3 || left != 3 {
-		t.Errorf("got %+v, %d left, %v; want 1 delivered and 3 left", p, left, err)
+	if err != nil || p.Delivered != 1 || p.Kept() != 3 || left != 3 || p.Why != "still no payload" {
+		t.Errorf("got %+v, %d left, %v; want 1 delivered, 3 left, and why", p, left, err)
 	}
 }
 
