@@ -77,3 +77,14 @@ func TestValidateNamesTheKey(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 }
+
+func TestFormatFollowsTheOutputUnlessItIsChosen(t *testing.T) {
+	for format, json := range map[string]bool{"auto": true, "json": true, "console": false} { // a buffer is no terminal
+		var out bytes.Buffer
+		log, _ := New(Config{Level: "info", Format: format}, &out)
+		log.Info("a line")
+		if got := strings.HasPrefix(out.String(), "{"); got != json {
+			t.Errorf("%s: got %s, want JSON: %t", format, out.String(), json)
+		}
+	}
+}
