@@ -19,7 +19,8 @@ type Line struct {
 	// nothing else. Where there are none, Text can still be anything.
 	Members []jsonraw.Member
 	// Columns is set by Parse: the values that Entry.Columns, or FlowColumns of the
-	// group's fields, makes of Text, where the parser has cut the very same. Else nil.
+	// group's fields, makes of Text, where the parser has cut the very same, or of the
+	// line that Text stands for. Else nil.
 	Columns [][]byte
 }
 

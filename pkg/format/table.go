@@ -36,6 +36,7 @@ const (
 func Table() []Entry {
 	return []Entry{
 		{Name: "cloudtrail", Sniff: sniffCloudTrail, JSON: true, New: newCloudTrail},
+		{Name: "journal", Columns: sshdColumns, Sniff: sniffJournal, New: newJournal},
 		{Name: "json", Sniff: isObject, JSON: true, New: newPlain},
 		{Name: "vpcflow", Columns: flowColumns, Sniff: sniffVPCFlow, New: newVPCFlow},
 		{Name: "apache_error", Sniff: sniffErrorLog, New: newApache},
