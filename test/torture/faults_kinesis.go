@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
 	"github.com/shipperd/shipperd/pkg/kinesis/kinesisfake"
 )
 
@@ -90,12 +91,14 @@ func kinesisFaults() []fault {
 			}),
 			metric: kinesisRequests, label: `code="timeout"`,
 		},
+		midFlush("kinesis: shard split in mid-flush", func(s *site, shard string) { s.stream.Split(shard) }),
+		midFlush("kinesis: shards merged in mid-flush", func(s *site, shard string) { s.stream.Merge(shard, s.stream.Shards()[1]) }),
 		{
 			name: "kinesis: empty but behind", inject: calls(get, 8, func(call kinesisfake.Call, _ func() (any, error)) (any, error) {
 				in, _ := call.In.(*sdk.GetRecordsInput)
 				return &sdk.GetRecordsOutput{Records: []types.Record{}, NextShardIterator: in.ShardIterator, MillisBehindLatest: aws.Int64(5000)}, nil
 			}),
-			metric: "shipperd_kinesis_shard_lag_seconds",
+			metric: "shipperd_kinesis_shard_lag_seconds", above: 4,
 		},
 		{
 			name: "kinesis: no next iterator of an open shard", inject: calls(get, 2, spoils(func(out *sdk.GetRecordsOutput) { out.NextShardIterator = nil })),
@@ -116,7 +119,7 @@ func kinesisFaults() []fault {
 			metric: kinesisRequests, label: `code="malformed"`,
 		},
 		{
-			name: "kinesis: shard split before it was read", load: func(s *site) error { return s.putAround(func(shard string) { s.stream.Split(shard) }) },
+			name: "kinesis: the last records come without a next iterator", load: func(s *site) error { return s.putAround(func(shard string) { s.stream.Split(shard) }) },
 			metric: kinesisRequests, label: `op="GetShardIterator"`, above: shards,
 		},
 		{
@@ -126,6 +129,27 @@ func kinesisFaults() []fault {
 			metric: kinesisRequests, label: `op="GetShardIterator"`, above: shards,
 		},
 	}...)
+}
+
+// midFlush changes the shards while the first request with their records is under way;
+// children have records when it is answered.
+func midFlush(name string, change func(s *site, shard string)) fault {
+	return fault{
+		name: name, metric: kinesisRequests, label: `op="GetShardIterator"`, above: shards,
+		inject: func(s *site) {
+			s.search.Script = func(r *elasticfake.Request) elasticfake.Fault {
+				if r.Number != 1 {
+					return elasticfake.Fault{}
+				}
+				change(s, s.stream.Shards()[0])
+				open := s.stream.Shards()
+				if err := s.putEvents(9, open[len(open)-1], "good", 20, ""); err != nil {
+					panic(err) // of gzip into memory
+				}
+				return elasticfake.Fault{Delay: 2 * time.Second}
+			}
+		},
+	}
 }
 
 // putAround puts records on a shard, changes the shards, and puts some on the youngest one.

@@ -31,7 +31,7 @@ func payloadFaults() []fault {
 		broken("payload: a message of no type", "undecodable", text(`{"owner":"1","logEvents":[]}`)),
 		broken("payload: aggregated by the KPL", "undecodable", func() ([]byte, error) { return []byte{0xf3, 0x89, 0x9a, 0xc2, 1, 2, 3}, nil }),
 		broken("payload: empty", "undecodable", func() ([]byte, error) { return []byte{}, nil }),
-		broken("payload: gzip bomb", "oversize", text(strings.Repeat(" ", 1<<28))),
+		broken("payload: gzip bomb", "oversize", func() ([]byte, error) { return bomb(256) }),
 		{
 			name: "payload: control message", metric: "shipperd_control_messages_total", load: func(s *site) error {
 				b, err := compress(`{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[]}`)

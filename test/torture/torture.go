@@ -7,7 +7,8 @@
 // the end every event has to be in the index, once, or in the dead letters.
 //
 // The table of faults (faults.go) has the endpoints fail in every way that is
-// known; each kind must show in the daemon's metrics, and nothing may be lost.
+// known; each kind must show in the daemon's metrics, and nothing may be lost. An
+// outage and bombs (memory.go) have to leave its memory within a bound.
 package torture
 
 import (
@@ -17,14 +18,16 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/shipperd/shipperd/pkg/killpoint"
+	"github.com/shipperd/shipperd/test/daemon"
 )
 
 // sites are tortured at a time: a daemon waits most of its life.
@@ -42,8 +45,8 @@ type Report struct {
 	Events     int
 	Kills      int
 	Points     map[string]int // kills by point; "" is a random moment
-	Terms      int            // drains that were asked for
-	FaultKinds int
+	Drains     int            // that were asked for by SIGTERM, and ended in time
+	FaultKinds int            // that showed, and lost nothing
 	Lost       int
 	Duplicated int
 	Resent     int // documents that were sent although they were there
@@ -62,27 +65,24 @@ lost             %d
 duplicated       %d
 resent per kill  %.1f
 worst RSS        %d MiB
-worst drain      %.1f s
-`, r.Events, r.Kills, r.pointsHit(), len(killpoint.Points()), r.Terms, r.FaultKinds, r.Lost, r.Duplicated,
+worst drain      %.2f s
+`, r.Events, r.Kills, r.pointsHit(), len(killpoint.Points()), r.Drains, r.FaultKinds, r.Lost, r.Duplicated,
 		float64(r.Resent)/float64(max(1, r.Kills)), r.WorstRSS>>20, r.WorstDrain.Seconds())
 	return int64(n), err
 }
 
-func (r *Report) pointsHit() int {
-	hit := 0
-	for _, point := range killpoint.Points() {
-		if r.Points[point] > 0 {
-			hit++
-		}
-	}
-	return hit
+func (r *Report) pointsHit() int { return len(killpoint.Points()) - len(r.missed()) }
+
+// missed returns the points at which nothing was killed.
+func (r *Report) missed() []string {
+	return slices.DeleteFunc(killpoint.Points(), func(point string) bool { return r.Points[point] > 0 })
 }
 
 // add takes in what came of one site.
 func (r *Report) add(s *site) {
 	r.Events += len(s.sent)
 	r.Kills += s.kills
-	r.Terms += s.terms
+	r.Drains += s.drains
 	for point, n := range s.points {
 		r.Points[point] += n
 	}
@@ -96,54 +96,90 @@ func (r *Report) add(s *site) {
 // Build builds the daemon with its kill points into dir and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "shipperd")
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "killpoint", "-o", binary, "github.com/shipperd/shipperd/cmd/shipperd")
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
-		return "", fmt.Errorf("build shipperd: %w", err)
-	}
-	return binary, nil
+	return binary, daemon.Build(ctx, binary, "-tags", "killpoint")
 }
 
-// Run tortures o.Kills daemons to death. Its error is that of the harness, or a
-// daemon that ended in a way it must not.
+// Run tortures o.Kills daemons to death. Meanwhile others meet every kind of fault, an
+// outage that fills their memory, and bombs. There is a report in any case. The error
+// is that of the harness, or says in which way a daemon has failed.
 func Run(ctx context.Context, binary string, o Options) (*Report, error) {
-	report := &Report{Points: make(map[string]int)}
-	var mu sync.Mutex // of report and the turns
-	turns := deaths(o)
-	next := func() (death, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(turns) == 0 {
-			return death{}, false
-		}
-		d := turns[0]
-		turns = turns[1:]
-		if done := o.Kills - len(turns); done > 0 && done%100 == 0 {
-			fmt.Fprintf(o.Log, "%d of %d kills\n", done, o.Kills)
-		}
-		return d, true
-	}
+	run := &run{binary: binary, options: o, deaths: deaths(o), report: Report{Points: make(map[string]int)}}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return run.faults(ctx, faults()) })
+	group.Go(func() error { return run.memory(ctx) })
 	for i := range min(sites, max(1, o.Kills/5)) {
 		group.Go(func() error {
-			dir, err := os.MkdirTemp("", "shipperd-torture-")
-			if err != nil {
-				return err
-			}
-			s, err := newSite(ctx, binary, dir, o.Seed+uint64(i))
-			if err != nil {
-				return errors.Join(err, os.RemoveAll(dir))
-			}
-			if err := errors.Join(s.torture(ctx, next), s.close()); err != nil {
-				return fmt.Errorf("%w; its files are in %s", err, dir)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			report.add(s)
-			return os.RemoveAll(dir)
+			return run.onSite(ctx, o.Seed+uint64(i), nil, func(s *site) error { return s.torture(ctx, run.next) })
 		})
 	}
-	return report, group.Wait()
+	err := group.Wait()
+	if missed := run.report.missed(); len(missed) > 0 {
+		fmt.Fprintf(o.Log, "points that no daemon was killed at: %s\n", strings.Join(missed, ", "))
+	}
+	if run.report.WorstRSS > worstMemory {
+		err = errors.Join(err, fmt.Errorf("a daemon had %d MiB of memory, want at most %d", run.report.WorstRSS>>20, worstMemory>>20))
+	}
+	return &run.report, err
+}
+
+// memory has daemons suffer what could make them grow.
+func (r *run) memory(ctx context.Context) error {
+	for name, suffer := range map[string]func(*site, context.Context) error{"outage": (*site).outage, "bombs": (*site).bombs} {
+		if err := r.onSite(ctx, 1, nil, func(s *site) error {
+			err := suffer(s, ctx)
+			fmt.Fprintf(r.options.Log, "%s: at most %d MiB of memory\n", name, s.worstRSS>>20)
+			return err
+		}); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// run is one run of the torture.
+type run struct {
+	binary  string
+	options Options
+
+	mu     sync.Mutex
+	report Report
+	deaths []death // to come
+}
+
+// onSite calls do with a new site, whose figures go into the report. Where that
+// fails the site's files stay.
+func (r *run) onSite(ctx context.Context, seed uint64, settings []string, do func(*site) error) error {
+	dir, err := os.MkdirTemp("", "shipperd-torture-")
+	if err != nil {
+		return err
+	}
+	s, err := newSite(ctx, r.binary, dir, seed, settings...)
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	err = errors.Join(do(s), s.close())
+	r.mu.Lock()
+	r.report.add(s)
+	r.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("%w; its files are in %s", err, dir)
+	}
+	return os.RemoveAll(dir)
+}
+
+// next returns how the next daemon is to end, as long as there are kills to come.
+func (r *run) next() (death, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.deaths) == 0 {
+		return death{}, false
+	}
+	d := r.deaths[0]
+	r.deaths = r.deaths[1:]
+	if len(r.deaths)%100 == 0 {
+		fmt.Fprintf(r.options.Log, "%d daemons are to end\n", len(r.deaths))
+	}
+	return d, true
 }
 
 // death is how one daemon ends.

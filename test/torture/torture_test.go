@@ -1,48 +1,83 @@
 package torture
 
 import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
 
-// built builds the daemon for a test that takes the daemon's own time.
-func built(t *testing.T) string {
+// takesAMinute skips t in short mode.
+func takesAMinute(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("it runs the real daemon for a minute")
 	}
+	t.Parallel()
+}
+
+// TestNothingIsLostOrDoubled runs make torture with a few kills. It is a process of its
+// own, because what it feeds the daemons takes a hundred times as long under the race
+// detector.
+func TestNothingIsLostOrDoubled(t *testing.T) {
+	takesAMinute(t)
+	const kills = 45
+	command := filepath.Join(t.TempDir(), "torture")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, "./cmd/torture").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	var table, log bytes.Buffer
+	run := exec.CommandContext(t.Context(), command, "-kills", strconv.Itoa(kills))
+	run.Stdout, run.Stderr = &table, &log
+	if err := run.Run(); err != nil {
+		t.Errorf("got %v, want exit code 0\n%s", err, &log)
+	}
+	t.Logf("%s\n%s", &log, &table)
+	figures := make(map[string]float64)
+	for line := range strings.Lines(table.String()) {
+		name, text, _ := strings.Cut(line, "  ")
+		var figure float64
+		if _, err := fmt.Sscan(text, &figure); err != nil {
+			t.Errorf("got the line %q, want a name and a figure", line)
+		}
+		figures[name] = figure
+	}
+	for name, want := range map[string]float64{"lost": 0, "duplicated": 0, "kills": kills, "fault kinds": float64(len(faults()))} {
+		if got, there := figures[name]; got != want || !there {
+			t.Errorf("%s: got %v (there: %t), want %v", name, got, there, want)
+		}
+	}
+	for name, least := range map[string]float64{"fault kinds": 40, "named points": 20, "events": 1, "worst RSS": 1, "drains": 1} {
+		if figures[name] < least {
+			t.Errorf("%s: got %v, want %v or more: the test tests too little", name, figures[name], least)
+		}
+	}
+}
+
+// TestFaultsShowNowhereElse has a daemon meet none.
+func TestFaultsShowNowhereElse(t *testing.T) {
+	takesAMinute(t)
 	binary, err := Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return binary
-}
-
-// TestNothingIsLostOrDoubledByKills kills a few daemons; make torture kills many.
-func TestNothingIsLostOrDoubledByKills(t *testing.T) {
-	const kills = 45
-	report, err := Run(t.Context(), built(t), Options{Kills: kills, Seed: 1, Log: t.Output()})
+	s, err := newSite(t.Context(), binary, t.TempDir(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = report.WriteTo(t.Output())
-	if report.Lost != 0 || report.Duplicated != 0 {
-		t.Errorf("got %d events lost and %d duplicated, want none", report.Lost, report.Duplicated)
-	}
-	if report.Kills != kills || report.Events == 0 {
-		t.Errorf("got %d kills and %d events, want %d kills and events: the test tests too little", report.Kills, report.Events, kills)
-	}
-	if got := report.pointsHit(); got < 20 {
-		t.Errorf("got %d named points, want 20 or more: %v", got, report.Points)
-	}
-}
-
-// TestEveryFaultShowsAndLosesNothing runs the table of faults.
-func TestEveryFaultShowsAndLosesNothing(t *testing.T) {
-	count, err := RunFaults(t.Context(), built(t))
-	if err != nil {
-		t.Error(err)
-	}
-	if count < 40 {
-		t.Errorf("got %d kinds of faults, want 40 or more", count)
+	defer s.close()
+	for number := range 2 { // the second daemon goes on where the first one ended
+		load := func(s *site) error { return s.putEvents(number, s.stream.Shards()[0], "good", 20, "") }
+		if err := s.deliver(t.Context(), load, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range faults() {
+			if got := s.seen.Sum(f.metric, f.label); got > f.above {
+				t.Errorf("%s would show without it: %s{%s} is %v", f.name, f.metric, f.label, got)
+			}
+		}
 	}
 }

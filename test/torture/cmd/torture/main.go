@@ -36,20 +36,10 @@ func run(ctx context.Context, kills int, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	faults, err := torture.RunFaults(ctx, binary)
-	if err != nil {
-		return err
-	}
 	report, err := torture.Run(ctx, binary, torture.Options{Kills: kills, Seed: seed, Log: os.Stderr})
-	if err != nil {
-		return err
-	}
-	report.FaultKinds = faults
-	if _, err := report.WriteTo(os.Stdout); err != nil {
-		return err
-	}
 	if report.Lost > 0 || report.Duplicated > 0 {
-		return errors.New("the promise is broken")
+		err = errors.Join(err, errors.New("the promise is broken"))
 	}
-	return nil
+	_, writeErr := report.WriteTo(os.Stdout)
+	return errors.Join(err, writeErr)
 }
