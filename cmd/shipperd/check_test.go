@@ -197,7 +197,7 @@ func TestHealthcheckAsksTheDaemon(t *testing.T) {
 
 func TestErrorsOfTheDiskSayWhatToDo(t *testing.T) {
 	for err, want := range map[error]string{
-		&fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}: "let user " + strconv.Itoa(os.Getuid()) + " write there",
+		&fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}: "give user " + strconv.Itoa(os.Getuid()) + " access to it",
 		&fs.PathError{Op: "open", Path: "/x", Err: syscall.EROFS}:  "mount a volume for it",
 		&fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOSPC}: "make room",
 	} {

@@ -114,7 +114,7 @@ func (d *daemon) run(ctx context.Context, reload func() (*config.Loaded, error))
 
 func (d *daemon) openDocuments() (err error) {
 	if d.enricher, err = enrich.New(d.config.Geo, d.log, d.registry); err != nil {
-		return setupError{err}
+		return setupError{advised(err)}
 	}
 	d.documents, err = document.New(d.config.Documents, document.Options{Enrich: d.enricher, Flattened: d.flattened, Registerer: d.registry})
 	return err
@@ -228,7 +228,7 @@ func (d *daemon) openIndex(ctx context.Context, letters pipeline.DeadLetters) (p
 		Letters: letters, Progress: d.progress, Draining: ctx.Done(), Log: d.log, Registerer: d.registry,
 	})
 	if err != nil {
-		return nil, setupError{fmt.Errorf("elasticsearch: %w", err)}
+		return nil, setupError{fmt.Errorf("elasticsearch: %w", advised(err))}
 	}
 	return sink, nil
 }

@@ -179,7 +179,7 @@ func checkFolder(dir string) (string, error) {
 func advised(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w; let user %d write there", err, os.Getuid())
+		return fmt.Errorf("%w; give user %d access to it", err, os.Getuid())
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w; mount a volume for it, or choose another place", err)
 	case errors.Is(err, syscall.ENOSPC):

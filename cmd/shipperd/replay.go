@@ -119,7 +119,7 @@ func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, s
 		Letters: kept, Progress: &progress.Monitor{}, Draining: ctx.Done(), Log: log, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
-		return setupError{fmt.Errorf("elasticsearch: %w", err)}
+		return setupError{fmt.Errorf("elasticsearch: %w", advised(err))}
 	}
 	r := replay.Replay{
 		Archive: archive, Filter: filter, Sink: sink, Kept: kept, Decoder: documents.NewDecoder(), IndexSuffix: suffix,

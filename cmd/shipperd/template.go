@@ -38,7 +38,7 @@ func (d *daemon) startTemplate(ctx context.Context) (keep func(context.Context) 
 func newCaller(ctx context.Context, c elastic.Config) (*elastic.Sink, error) {
 	sink, err := elastic.New(ctx, c, elastic.Deps{Log: zap.NewNop(), Registerer: prometheus.NewRegistry()})
 	if err != nil {
-		return nil, setupError{fmt.Errorf("elasticsearch: %w", err)}
+		return nil, setupError{fmt.Errorf("elasticsearch: %w", advised(err))}
 	}
 	return sink, nil
 }

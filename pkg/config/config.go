@@ -168,6 +168,9 @@ func (l *loader) applyFile(file, defaultFile string) string {
 	switch {
 	case optional && errors.Is(err, fs.ErrNotExist):
 		return ""
+	case errors.Is(err, fs.ErrPermission):
+		l.unread = true
+		l.mistake(Origin{Source: file}, "", "the file cannot be read; give user %d access to it", os.Getuid())
 	case err != nil:
 		l.unread = true
 		l.mistake(Origin{Source: file}, "", "the file cannot be read: %v", err)
