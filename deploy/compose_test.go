@@ -139,6 +139,11 @@ func TestContainerRunsWithoutRightsOrShell(t *testing.T) {
 			t.Errorf("the image has no line %s", line)
 		}
 	}
+	for _, label := range []string{"title", "description", "source", "licenses", "version", "revision"} {
+		if !strings.Contains(image, " org.opencontainers.image."+label+"=") {
+			t.Errorf("the image has no label %s", label)
+		}
+	}
 	services, _ := readCompose(t)
 	if services["shipperd"].Keys["read_only"] != true {
 		t.Error("shipperd's root file system can be written to")
