@@ -276,8 +276,9 @@ func (d *Decoder) allowed() bool {
 
 // event decides about one event and appends its document to r.
 func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader) {
+	d.line.Reset(e.Text, e.Time, d.stream)
 	if reader == nil {
-		reader = d.sniff(e.Text)
+		reader = d.sniff(&d.line)
 	}
 	result := format.None
 	d.typed.Reset()
@@ -287,7 +288,7 @@ func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Eve
 		d.readMessage(e)
 	}
 	if d.documents.config.Dialect != Lambda {
-		d.line = format.Line{Text: e.Text, Members: d.whole, Time: e.Time, Stream: d.stream}
+		d.line.Members = d.whole
 		result = reader.format.Parse(&d.line, d.typed)
 		reader.tally[result]++
 		if result == format.Header {

@@ -89,7 +89,7 @@ func checkDocument(t *testing.T, documents *Documents, decoder *Decoder, message
 	}
 	removeTyped(doc)
 	ref := reference{dialect: documents.config.Dialect, table: roots(documents.config.Dialect)}
-	reader := decoder.sniff([]byte(message))
+	reader := decoder.sniff(&format.Line{Text: []byte(message)})
 	var names, values []string
 	if reader.columns != nil {
 		split, ok := reader.columns.pattern.Split([]byte(message), nil)

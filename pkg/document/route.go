@@ -117,11 +117,11 @@ func (d *Decoder) readerNamed(name string) *reader {
 	return nil
 }
 
-// sniff returns the first reader that takes text for its own. What is nobody's is
+// sniff returns the first reader that takes a line for its own. What is nobody's is
 // read as the Lambda read everything: a JSON object at its end becomes root fields.
-func (d *Decoder) sniff(text []byte) *reader {
+func (d *Decoder) sniff(line *format.Line) *reader {
 	for _, r := range d.readers {
-		if r.Sniff != nil && r.Sniff(text) {
+		if r.Sniff != nil && r.Sniff(line) {
 			return r
 		}
 	}

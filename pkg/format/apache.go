@@ -19,18 +19,22 @@ func newApache(Options) (Format, error) { return &apache{}, nil }
 // like a line of an access log, so that error logs are tried first.
 func (x *apache) Parse(line *Line, f *Fields) Result {
 	text := bytes.TrimRight(line.Text, "\r\n")
-	if prefix, ok := parseSyslog(text, line.Time, isHTTPD); ok {
-		if result := parseSyslogError(&prefix, f); result != None {
+	if prefix := &line.prefix; prefix.read(text, line.Time, isHTTPD) {
+		if result := parseSyslogError(prefix, f); result != None {
 			return result
 		}
 		var a access
-		return a.parse(prefix.message, f)
+		a.cutDate(prefix.message)
+		return a.parse(f)
 	}
 	if result := parseErrorLog(text, f); result != None {
 		return result
 	}
-	var a access
-	result := a.parse(text, f)
+	a := access{dated: line.dated}
+	if a.rest == nil || len(text) != len(line.Text) {
+		a.cutDate(text)
+	}
+	result := a.parse(f)
 	if result == Full && a.isColumns() {
 		line.Columns = a.appendColumns(x.columns[:0])
 	}
@@ -42,28 +46,25 @@ func (x *apache) Parse(line *Line, f *Fields) Result {
 //
 //	[vhost:port] client ident user [date] "request" status bytes ["referrer" "agent" …]
 type access struct {
+	dated
 	vhost, client           []byte
 	address                 *enrich.Address // the client's, if it is one
-	ident, user, date       []byte
-	time                    int64 // Unix milliseconds
+	ident, user             []byte
 	request, status, length []byte
 	referrer, agent         []byte
 	spaced                  bool // blanks stand around each quoted field, and nothing after the last
 }
 
-func sniffApache(text []byte) bool {
-	cut, _ := cutDate(text)
-	return cut.rest != nil
+func sniffApache(line *Line) bool {
+	return line.dated.cutDate(line.Text)
 }
 
-func (a *access) parse(text []byte, f *Fields) Result {
-	cut, ok := cutDate(text)
-	if !ok {
+func (a *access) parse(f *Fields) Result {
+	if a.date == nil {
 		return None
 	}
-	a.date, a.time = cut.date, cut.time
-	a.readHead(cut.head, f)
-	complete := a.readRest(cut.rest)
+	a.readHead(a.head, f)
+	complete := a.readRest(a.rest)
 	a.addTo(f)
 	if !complete {
 		return Partial
@@ -71,7 +72,7 @@ func (a *access) parse(text []byte, f *Fields) Result {
 	return Full
 }
 
-// dated is a line around its date.
+// dated is a line around its date; without one it is empty.
 type dated struct {
 	head, date, rest []byte
 	time             int64 // Unix milliseconds
@@ -80,11 +81,12 @@ type dated struct {
 // cutDate finds the date and what stands before and after it. Only `] "` behind
 // it proves it: a user name can hold all the rest, but httpd writes its quotes as
 // \". Without proof the first that looks like a date is taken, and nothing follows.
-func cutDate(text []byte) (cut dated, ok bool) {
+func (d *dated) cutDate(text []byte) (proven bool) {
+	*d = dated{}
 	for from := 0; ; {
 		open := bytes.IndexByte(text[from:], '[') // a line has fewer of them than blanks
 		if open < 0 {
-			return cut, ok
+			return false
 		}
 		start := from + open + len("[")
 		from = start
@@ -100,13 +102,13 @@ func cutDate(text []byte) (cut dated, ok bool) {
 		if !isDate {
 			continue
 		}
-		proven := hasPrefix(text[start+end:], `] "`)
-		if proven || !ok {
-			cut, ok = dated{head: text[:start-len(" [")], date: text[start : start+end], time: ms}, true
+		proven = hasPrefix(text[start+end:], `] "`)
+		if proven || d.date == nil {
+			d.head, d.date, d.time = text[:start-len(" [")], text[start:start+end], ms
 		}
 		if proven {
-			cut.rest = text[start+end+len("] "):]
-			return cut, true
+			d.rest = text[start+end+len("] "):]
+			return true
 		}
 	}
 }

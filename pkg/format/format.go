@@ -22,6 +22,16 @@ type Line struct {
 	// group's fields, makes of Text, where the parser has cut the very same, or of the
 	// line that Text stands for. Else nil.
 	Columns [][]byte
+
+	// What Sniff has read of Text, if it has: Parse takes it from here.
+	dated  dated
+	prefix syslogLine
+}
+
+// Reset makes line the one of an event of which nothing is known yet.
+func (l *Line) Reset(text []byte, time int64, stream []byte) {
+	l.Text, l.Time, l.Stream, l.Members, l.Columns = text, time, stream, nil, nil
+	l.dated.rest, l.prefix.program = nil, nil // which say that there is something
 }
 
 // Format parses one kind of log. One goroutine uses it at a time, so it may keep

@@ -176,7 +176,7 @@ func TestGoldenLinesAreGuessedAsTheirFormat(t *testing.T) {
 			}
 		}
 		table := Table()
-		i := slices.IndexFunc(table, func(e Entry) bool { return e.Sniff != nil && e.Sniff([]byte(line)) })
+		i := slices.IndexFunc(table, func(e Entry) bool { return e.Sniff != nil && e.Sniff(&Line{Text: []byte(line)}) })
 		if i < 0 || table[i].Name != entry.Name {
 			t.Errorf("%s: the first golden line is guessed as entry %d of the table", entry.Name, i)
 		}

@@ -41,13 +41,14 @@ func fuzzFormat(f *testing.F, name string, options Options) {
 		if (result == None || result == Header) && len(first) > 0 {
 			t.Errorf("got %s with %s, want nothing added", result.label(), first)
 		}
-		if r := format.Parse(&line, again); r != result || !bytes.Equal(first, again.AppendTo(nil)) {
-			t.Errorf("got %s and %s, want the same twice", first, again.AppendTo(nil))
-		}
+		sniffed := Line{Text: text, Time: time}
 		for _, entry := range Table() {
 			if entry.Sniff != nil {
-				entry.Sniff(text)
+				entry.Sniff(&sniffed)
 			}
+		}
+		if r := format.Parse(&sniffed, again); r != result || !bytes.Equal(first, again.AppendTo(nil)) {
+			t.Errorf("got %s and %s, want the same twice", first, again.AppendTo(nil))
 		}
 	})
 }

@@ -9,9 +9,8 @@ type sshd struct{}
 
 func newSSHD(Options) (Format, error) { return sshd{}, nil }
 
-func sniffSSHD(text []byte) bool {
-	_, ok := parseSyslog(text, 0, isSSHD)
-	return ok
+func sniffSSHD(line *Line) bool {
+	return line.prefix.read(line.Text, line.Time, isSSHD)
 }
 
 func isSSHD(program []byte) bool {
@@ -25,9 +24,10 @@ func isSSHD(program []byte) bool {
 // Parse implements Format.
 func (sshd) Parse(line *Line, f *Fields) Result {
 	text := bytes.TrimRight(line.Text, " \r\n")
-	prefix, ok := parseSyslog(text, line.Time, isSSHD)
-	if !ok {
-		return parseOtherProgram(text, line.Time, f)
+	prefix := &line.prefix
+	known := prefix.program != nil && len(text) == len(line.Text)
+	if !known && !prefix.read(text, line.Time, isSSHD) {
+		return prefix.readOther(text, line.Time, f)
 	}
 	prefix.addTo(f)
 	message := prefix.message
@@ -47,14 +47,13 @@ func (sshd) Parse(line *Line, f *Fields) Result {
 	return Full
 }
 
-// parseOtherProgram takes a line with a time before it whose program has a pid or
-// a colon, such as sudo's.
-func parseOtherProgram(text []byte, event int64, f *Fields) Result {
-	prefix, ok := parseSyslog(text, event, isProgram)
-	if !ok || len(prefix.host) == 0 || prefix.time == event {
+// readOther takes a line with a time before it whose program has a pid or a colon,
+// such as sudo's.
+func (l *syslogLine) readOther(text []byte, event int64, f *Fields) Result {
+	if !l.read(text, event, isProgram) || len(l.host) == 0 || l.time == event {
 		return None
 	}
-	prefix.addTo(f)
+	l.addTo(f)
 	f.Members(Event, `"kind":"event","dataset":"system.auth",`)
 	return Full
 }

@@ -19,32 +19,33 @@ type syslogLine struct {
 	message []byte
 }
 
-// parseSyslog reads text. wanted says which programs are looked for: a word is
-// taken for a program only by its name, because a host may have any.
-func parseSyslog(text []byte, event int64, wanted func(program []byte) bool) (line syslogLine, ok bool) {
-	line.time = event
+// read reads text. wanted says which programs are looked for: a word is taken for a
+// program only by its name, because a host may have any. Without one l is empty.
+func (l *syslogLine) read(text []byte, event int64, wanted func(program []byte) bool) bool {
+	*l = syslogLine{time: event}
 	if version, rest, found := cutPriority(text); found {
 		if version {
-			return parseRFC5424(rest, event, wanted)
+			return l.readRFC5424(rest, event, wanted)
 		}
 		text = rest
 	}
 	if ms, rest, found := syslogTime(text, event); found {
-		line.time, text = ms, rest
+		l.time, text = ms, rest
 	} else if stamp, rest := cutWord(text); len(stamp) > 0 {
 		if ms, found := rfc3339(stamp); found {
-			line.time, text = ms, rest
+			l.time, text = ms, rest
 		}
 	}
 	word, rest := cutWord(text)
-	if !line.setProgram(word, wanted) {
-		line.host = word
-		if word, rest = cutWord(rest); !line.setProgram(word, wanted) {
-			return syslogLine{}, false
+	if !l.setProgram(word, wanted) {
+		l.host = word
+		if word, rest = cutWord(rest); !l.setProgram(word, wanted) {
+			*l = syslogLine{}
+			return false
 		}
 	}
-	line.message = rest
-	return line, true
+	l.message = rest
+	return true
 }
 
 // cutPriority cuts `<38>` or `<38>1 `; the latter begins RFC 5424.
@@ -60,20 +61,24 @@ func cutPriority(text []byte) (version bool, rest []byte, found bool) {
 	return version, rest, true
 }
 
-func parseRFC5424(text []byte, event int64, wanted func([]byte) bool) (line syslogLine, ok bool) {
+func (l *syslogLine) readRFC5424(text []byte, event int64, wanted func([]byte) bool) bool {
 	stamp, rest := cutWord(text)
-	line.time, ok = rfc3339(stamp)
-	if !ok {
-		line.time = event
+	var ok bool
+	if l.time, ok = rfc3339(stamp); !ok {
+		l.time = event
 	}
-	line.host, rest = cutWord(rest)
-	line.program, rest = cutWord(rest)
-	line.pid, rest = cutWord(rest)
+	l.host, rest = cutWord(rest)
+	l.program, rest = cutWord(rest)
+	l.pid, rest = cutWord(rest)
 	_, rest = cutWord(rest) // MSGID
 	rest = skipStructuredData(rest)
-	line.message = bytes.TrimPrefix(rest, []byte("\xef\xbb\xbf"))
-	line.host, line.pid = withoutNil(line.host), withoutNil(line.pid)
-	return line, wanted(line.program)
+	l.message = bytes.TrimPrefix(rest, []byte("\xef\xbb\xbf"))
+	l.host, l.pid = withoutNil(l.host), withoutNil(l.pid)
+	if !wanted(l.program) {
+		*l = syslogLine{}
+		return false
+	}
+	return true
 }
 
 // withoutNil returns nothing for a lone `-`, the way in which logs write nothing.

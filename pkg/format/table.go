@@ -16,9 +16,9 @@ type Options struct {
 type Entry struct {
 	Name    string // as in groups[].format and shipperd.format
 	Columns string // filter pattern of the lab's root fields; empty: none
-	// Sniff says whether text looks like this format, cheaply; nil: it is never
+	// Sniff says whether a line looks like this format, cheaply; nil: it is never
 	// guessed. The first entry of Table that says yes is taken.
-	Sniff func(text []byte) bool
+	Sniff func(*Line) bool
 	JSON  bool // the message's own keys become root fields
 	New   func(Options) (Format, error)
 }
@@ -35,16 +35,20 @@ const (
 // error log has not.
 func Table() []Entry {
 	return []Entry{
-		{Name: "cloudtrail", Sniff: sniffCloudTrail, JSON: true, New: newCloudTrail},
-		{Name: "journal", Columns: sshdColumns, Sniff: sniffJournal, New: newJournal},
-		{Name: "json", Sniff: isObject, JSON: true, New: newPlain},
-		{Name: "vpcflow", Columns: flowColumns, Sniff: sniffVPCFlow, New: newVPCFlow},
-		{Name: "apache_error", Sniff: sniffErrorLog, New: newApache},
+		{Name: "cloudtrail", Sniff: byText(sniffCloudTrail), JSON: true, New: newCloudTrail},
+		{Name: "journal", Columns: sshdColumns, Sniff: byText(sniffJournal), New: newJournal},
+		{Name: "json", Sniff: byText(isObject), JSON: true, New: newPlain},
+		{Name: "vpcflow", Columns: flowColumns, Sniff: byText(sniffVPCFlow), New: newVPCFlow},
+		{Name: "apache_error", Sniff: byText(sniffErrorLog), New: newApache},
 		{Name: "apache", Columns: apacheColumns, Sniff: sniffApache, New: newApache},
 		{Name: "sshd", Columns: sshdColumns, Sniff: sniffSSHD, New: newSSHD},
 		{Name: "pattern", New: newPlain},
 		{Name: "text", New: newPlain},
 	}
+}
+
+func byText(sniff func(text []byte) bool) func(*Line) bool {
+	return func(line *Line) bool { return sniff(line.Text) }
 }
 
 // plain is the Format of messages without typed fields of their own.

@@ -57,10 +57,12 @@ func newVPCFlow(o Options) (Format, error) {
 // sniffVPCFlow knows the default format only: `2 123456789012 eni-…`.
 func sniffVPCFlow(text []byte) bool {
 	version, rest := cutWord(text)
+	if _, isVersion := number(version); !isVersion {
+		return false
+	}
 	account, rest := cutWord(rest)
-	_, isVersion := number(version)
 	_, isAccount := long(account)
-	return isVersion && (isAccount || string(account) == "unknown") && hasPrefix(rest, "eni-")
+	return (isAccount || string(account) == "unknown") && hasPrefix(rest, "eni-")
 }
 
 // Parse implements Format.
