@@ -17,6 +17,8 @@ type plan struct {
 	calm    time.Duration // from then on nothing fails, and nobody is killed
 	lives   int           // the last one is not killed
 	memory  int64         // of the pipeline's budget
+	record  int64         // more than any record decodes to
+	rate    int64         // bytes a second that a shard gives
 	weekend int           // the life after which nobody runs the daemon for longer than records are kept; none is 0
 	remake  int           // the record after which the stream is deleted and made again; none is 0
 	gzip    string        // of requests
@@ -58,6 +60,8 @@ func newPlan(r *rand.Rand) plan {
 		reshard: []int{0, 50, 150}[r.IntN(3)],
 		lives:   1 + r.IntN(5),
 		memory:  int64(1+r.IntN(4)) << 20,
+		record:  64 << 10,
+		rate:    2 << 20,
 		kinesis: weather(400), search: weather(400), item: weather(200), disk: weather(400), slow: weather(60),
 		gzip:  "off",
 		quiet: r.IntN(2) == 0,

@@ -23,12 +23,8 @@ import (
 	"github.com/shipperd/shipperd/pkg/setting"
 )
 
-const (
-	// stuckLimit is that of the health endpoint.
-	stuckLimit = time.Minute
-	// oneRecord is more than any record here decodes to.
-	oneRecord = 64 << 10
-)
+// stuckLimit is that of the health endpoint.
+const stuckLimit = time.Minute
 
 // live runs one process. Its error is one that a process of that ending may have.
 func (w *world) live(l *life) error {
@@ -62,6 +58,7 @@ type daemon struct {
 	metrics *prometheus.Registry // of pipeline and checkpoint
 	source  *prometheus.Registry // of kinesis
 	buried  *prometheus.Registry // of deadletter
+	sink    *prometheus.Registry // of elastic
 	created time.Time            // of the stream, as the process knows it
 	monitor *progress.Monitor
 	budget  *pipeline.Budget
@@ -72,20 +69,20 @@ type daemon struct {
 
 // open puts the parts together as cmd/shipperd does.
 func (w *world) open(ctx context.Context, l *life) (*daemon, error) {
-	log := zap.NewNop()
+	log := cmp.Or(w.log, zap.NewNop())
 	if w.verbose {
 		log = zaptest.NewLogger(w)
 	}
 	d := &daemon{
-		metrics: prometheus.NewRegistry(), source: prometheus.NewRegistry(), buried: prometheus.NewRegistry(),
+		metrics: prometheus.NewRegistry(), source: prometheus.NewRegistry(),
+		buried: prometheus.NewRegistry(), sink: prometheus.NewRegistry(),
 		monitor: &progress.Monitor{}, budget: pipeline.NewBudget(w.plan.memory),
 	}
-	unseen := prometheus.NewRegistry() // gathering all costs more than the rest of the simulation
 	random := w.draw("jitter", l.number)
 
 	settings := kinesis.DefaultConfig()
 	settings.Stream, settings.Seed = "logs", random.Uint64()
-	settings.Limits.List = 10 * time.Second
+	settings.Limits.List, settings.Limits.BytesPerSecond = 10*time.Second, w.plan.rate
 	stream, err := kinesis.Open(ctx, w.service, settings, d.monitor, log, d.source)
 	if err != nil {
 		return nil, err
@@ -105,7 +102,7 @@ func (w *world) open(ctx context.Context, l *life) (*daemon, error) {
 	search.Endpoints = []string{"http://a.search", "http://b.search"}
 	search.BlockedAfter, search.Gzip = 15*time.Second, w.plan.gzip
 	sink, err := elastic.New(ctx, search, elastic.Deps{
-		Letters: d.letters, Progress: d.monitor, Draining: ctx.Done(), Log: log, Registerer: unseen,
+		Letters: d.letters, Progress: d.monitor, Draining: ctx.Done(), Log: log, Registerer: d.sink,
 		Transport: w, Seed: random.Uint64(),
 	})
 	if err != nil {
@@ -177,7 +174,7 @@ func (w *world) checkInvariants(l *life) (inFlight float64) {
 	if n := sums["shipperd_checkpoint_regressions_total"]; n != 0 {
 		w.Errorf("got %v positions before the stored ones", n)
 	}
-	if used, _ := l.daemon.budget.Used(); used > w.plan.memory+oneRecord {
+	if used, _ := l.daemon.budget.Used(); used > w.plan.memory+w.plan.record {
 		w.Errorf("got %d bytes in use, want %d and what a record decodes to at most", used, w.plan.memory)
 	}
 	return inFlight

@@ -33,6 +33,17 @@ import (
 const usualSeeds = 200
 
 // TestNothingIsLostOrDoubled is the promise, under as many seeds as it is given.
+//
+// Scenario: Kinesis T1.
+// Scenario: Kinesis T2.
+// Scenario: Kinesis T3.
+// Scenario: Kinesis T4.
+// Scenario: Kinesis T6.
+// Scenario: Kinesis T13.
+// Scenario: Elasticsearch 7.
+// Scenario: Elasticsearch 8.
+// Scenario: Elasticsearch 14.
+// Scenario: Elasticsearch 15.
 func TestNothingIsLostOrDoubled(t *testing.T) {
 	usual := debug.SetGCPercent(400) // worlds are many and short
 	t.Cleanup(func() { debug.SetGCPercent(usual) })

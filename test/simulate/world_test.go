@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/shipperd/shipperd/pkg/disk/disktest"
 	"github.com/shipperd/shipperd/pkg/document"
 	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
@@ -35,6 +37,7 @@ type world struct {
 	plan    plan
 	began   time.Time
 	verbose bool
+	log     *zap.Logger // nil: none
 
 	service   *kinesisfake.Service
 	stream    *kinesisfake.Stream
