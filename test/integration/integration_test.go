@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/shipperd/shipperd/test/daemon"
+	"github.com/shipperd/shipperd/test/servers"
 )
 
 // binary is the path of the shipperd under test, which TestMain builds.
@@ -49,6 +50,17 @@ func watch(t *testing.T, d time.Duration, look func()) {
 		}
 		return nil
 	})
+}
+
+// eachEngine runs a test on every search engine, beside the others.
+func eachEngine(t *testing.T, test func(t *testing.T, kinesisURL, searchURL string)) {
+	t.Helper()
+	for name, url := range map[string]func(testing.TB) string{"elasticsearch": servers.Elasticsearch, "opensearch": servers.OpenSearch} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, servers.Kinesis(t), url(t))
+		})
+	}
 }
 
 // prepare prepares a daemon that reads the stream of a name at kinesisURL and writes into
