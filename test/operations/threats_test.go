@@ -53,6 +53,16 @@ func (r *recorder) script(request *elasticfake.Request) elasticfake.Fault {
 	return elasticfake.Fault{}
 }
 
+// startRecorded starts a shipperd before a recorder.
+func startRecorded(t *testing.T) (*site, *daemon.Test, *recorder) {
+	t.Helper()
+	index := &recorder{}
+	s := newSite(t, nil, index.script)
+	p := s.daemon(t)
+	p.Start()
+	return s, p, index
+}
+
 // indexed waits until n events are in the index and returns them.
 func (r *recorder) indexed(p *daemon.Test, n int) []elasticfake.Document {
 	p.AwaitMetric(`shipperd_events_total{group="other",outcome="indexed"}`, float64(n))
@@ -107,10 +117,7 @@ func TestThreat1BombsAreDeadLettersAndMemoryStaysBounded(t *testing.T) {
 
 func TestThreat5NamesOfLogGroupsReachNoIndexName(t *testing.T) {
 	t.Parallel()
-	var index recorder
-	s := newSite(t, nil, index.script)
-	p := s.daemon(t)
-	p.Start()
+	s, p, index := startRecorded(t)
 	names := []string{"../../_all", "cwl-2026.11.20\"}}\n{\"delete\":{}}", "-_+", "A B,C", "%{[@metadata]}", "{{ index }}", strings.Repeat("x", 512), "*", ".kibana"}
 	for i, name := range names {
 		s.forge(t, name, name, event{fmt.Sprint(i), 1795168872000, name})
@@ -124,10 +131,7 @@ func TestThreat5NamesOfLogGroupsReachNoIndexName(t *testing.T) {
 
 func TestThreat6NewlinesNeverBreakABulkRequest(t *testing.T) {
 	t.Parallel()
-	var index recorder
-	s := newSite(t, nil, index.script)
-	p := s.daemon(t)
-	p.Start()
+	s, p, index := startRecorded(t)
 	hostile := "\n{\"delete\":{\"_index\":\"cwl-2026.11.20\",\"_id\":\"0\"}}\n\r\u2028\u2029\x00\"\\\xff\xed\xa0\x80"
 	s.forge(t, hostile, hostile, event{"0", 1795168872000, hostile}, event{"1" + hostile, 1795168872000, "x"})
 	documents := index.indexed(p, 2)
@@ -150,10 +154,7 @@ func TestThreat6NewlinesNeverBreakABulkRequest(t *testing.T) {
 
 func TestThreat19ForgedTimesMakeNeitherIndicesNorLag(t *testing.T) {
 	t.Parallel()
-	var index recorder
-	s := newSite(t, nil, index.script)
-	p := s.daemon(t)
-	p.Start()
+	s, p, index := startRecorded(t)
 	times := []int64{0, -1, 1, 253402300800000, 8_640_000_000_000_000, -8_640_000_000_000_000, 4133980800000}
 	var events []event
 	for i, ms := range times {
