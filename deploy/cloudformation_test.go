@@ -368,18 +368,21 @@ func taskConfiguration(t *testing.T, task tree) *config.Loaded {
 func machineConfiguration(t *testing.T, instance tree) *config.Loaded {
 	t.Helper()
 	withoutSettings(t)
-	script, local := subText(at(t, instance, "Properties", "UserData", "Fn::Base64", "Fn::Sub"))
-	_, rest, _ := strings.Cut(script, "<<'YAML'\n")
+	var script strings.Builder
+	for _, part := range at(t, instance, "Properties", "UserData", "Fn::Base64", "Fn::Join", 1).([]any) {
+		switch part := part.(type) {
+		case string:
+			script.WriteString(part)
+		case tree:
+			script.WriteString(part["Fn::Sub"].(string))
+		}
+	}
+	_, rest, _ := strings.Cut(script.String(), "<<'YAML'\n")
 	text, _, found := strings.Cut(rest, "\nYAML\n")
 	if !found {
 		t.Fatal("no configuration in the instance's user data")
 	}
-	return loadText(t, substitution.ReplaceAllStringFunc(text, func(reference string) string {
-		if value, ok := local[strings.Trim(reference, "${}")].(string); ok {
-			return value
-		}
-		return "x"
-	}))
+	return loadText(t, substitution.ReplaceAllString(text, "x"))
 }
 
 func loadText(t *testing.T, text string) *config.Loaded {
