@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
@@ -21,6 +22,9 @@ func sniffCloudTrail(text []byte) bool {
 }
 
 func isObject(text []byte) bool {
+	if len(text) > 0 && text[0] > ' ' && text[0] < utf8.RuneSelf {
+		return text[0] == '{' // no white space before it
+	}
 	text = bytes.TrimSpace(text)
 	return len(text) > 0 && text[0] == '{'
 }

@@ -29,14 +29,16 @@ func (l *syslogLine) read(text []byte, event int64, wanted func(program []byte) 
 		}
 		text = rest
 	}
-	if ms, rest, found := syslogTime(text, event); found {
-		l.time, text = ms, rest
-	} else if stamp, rest := cutWord(text); len(stamp) > 0 {
-		if ms, found := rfc3339(stamp); found {
-			l.time, text = ms, rest
+	ms, text, found := syslogTime(text, event)
+	word, rest := cutWord(text)
+	if !found {
+		if ms, found = rfc3339(word); found {
+			word, rest = cutWord(rest)
 		}
 	}
-	word, rest := cutWord(text)
+	if found {
+		l.time = ms
+	}
 	if !l.setProgram(word, wanted) {
 		l.host = word
 		if word, rest = cutWord(rest); !l.setProgram(word, wanted) {
@@ -50,8 +52,11 @@ func (l *syslogLine) read(text []byte, event int64, wanted func(program []byte) 
 
 // cutPriority cuts `<38>` or `<38>1 `; the latter begins RFC 5424.
 func cutPriority(text []byte) (version bool, rest []byte, found bool) {
+	if len(text) == 0 || text[0] != '<' {
+		return false, text, false
+	}
 	end := bytes.IndexByte(text[:min(len(text), len("<191>"))], '>')
-	if end < 2 || text[0] != '<' {
+	if end < 2 {
 		return false, text, false
 	}
 	if _, ok := number(text[1:end]); !ok {

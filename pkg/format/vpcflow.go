@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/shipperd/shipperd/pkg/enrich"
-	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
 
 // errFlowFields is wrapped by what is wrong with a list of fields.
@@ -20,6 +19,7 @@ type vpcflow struct {
 	places [flowParts]int // of the parts among the fields; behind the last: it has none
 	// Of the line under way.
 	values [][]byte
+	plain  bool // a filter pattern's tokens are the values as well
 	read   []flowValue
 	none   flowValue
 }
@@ -79,34 +79,30 @@ func (v *vpcflow) Parse(line *Line, f *Fields) Result {
 	if tokens != len(v.fields) {
 		return Partial
 	}
-	if len(text) == len(line.Text) && v.isColumns() {
+	if len(text) == len(line.Text) && v.plain {
 		line.Columns = v.values
 	}
 	return Full
 }
 
-// isColumns says whether the values are the columns of a filter pattern. Numbers,
-// which readValues has found to be such, always are.
-func (v *vpcflow) isColumns() bool {
-	for i, value := range v.values {
-		if v.fields[i].kind != flowNumber && !pattern.IsToken(value) {
-			return false
-		}
-	}
-	return true
-}
-
 // split fills v.values with as many tokens as there are fields, and returns how
 // many there were, counting at most one too many.
 func (v *vpcflow) split(text []byte) (tokens int) {
-	v.values = v.values[:0]
-	for len(text) > 0 {
+	v.values, v.plain = v.values[:0], true
+	for i := 0; i < len(text); {
 		if len(v.values) == len(v.fields) {
 			return len(v.fields) + 1
 		}
-		var value []byte
-		value, text = cutWord(text)
-		v.values = append(v.values, value)
+		start := i
+		for i < len(text) && text[i] != ' ' {
+			v.plain = v.plain && text[i] > ' '
+			i++
+		}
+		v.values = append(v.values, text[start:i])
+		v.plain = v.plain && start < i && text[start] != '"' && text[start] != '['
+		for i < len(text) && text[i] == ' ' {
+			i++
+		}
 	}
 	return len(v.values)
 }
