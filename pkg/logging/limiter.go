@@ -1,7 +1,7 @@
 package logging
 
 import (
-	"slices"
+	"errors"
 	"sync"
 	"time"
 
@@ -19,13 +19,16 @@ const (
 	maxLines = 1000
 )
 
-// limiter holds repeated lines back. The next line that passes says how many.
+// limiter holds repeated lines back. How many were, is said by a line like them, once
+// their window is over and anything is logged, or at the end.
 type limiter struct {
 	zapcore.Core
 	seen *seen // shared by all loggers that come from one
 }
 
 type seen struct {
+	core zapcore.Core // without the fields of any logger
+
 	mu    sync.Mutex
 	lines map[line]*window
 }
@@ -44,7 +47,7 @@ type window struct {
 }
 
 func newLimiter(core zapcore.Core) zapcore.Core {
-	return &limiter{Core: core, seen: &seen{lines: make(map[line]*window)}}
+	return &limiter{Core: core, seen: &seen{core: core, lines: make(map[line]*window)}}
 }
 
 // With implements zapcore.Core.
@@ -62,37 +65,60 @@ func (l *limiter) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore
 
 // Write implements zapcore.Core.
 func (l *limiter) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	suppressed, pass := l.seen.pass(e)
-	if !pass {
-		return nil
+	err := l.seen.tell(e.Time, lineWindow)
+	if l.seen.pass(e) {
+		err = errors.Join(err, l.Core.Write(e, fields))
 	}
-	if suppressed > 0 {
-		fields = append(slices.Clip(fields), zap.Int("suppressed", suppressed))
-	}
-	return l.Core.Write(e, fields)
+	return err
 }
 
-// pass says whether e may be written, and how many like it were not since the last.
-func (s *seen) pass(e zapcore.Entry) (suppressed int, ok bool) {
+// Sync implements zapcore.Core.
+func (l *limiter) Sync() error { return errors.Join(l.seen.tell(time.Now(), 0), l.Core.Sync()) }
+
+// pass says whether e may be written.
+func (s *seen) pass(e zapcore.Entry) bool {
 	key := line{e.Level, e.LoggerName, e.Message}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.lines[key]
 	if w == nil {
 		if len(s.lines) >= maxLines {
-			return 0, true
+			return true
 		}
 		w = &window{start: e.Time}
 		s.lines[key] = w
 	}
-	if e.Time.Sub(w.start) >= lineWindow {
-		suppressed = w.suppressed
-		*w = window{start: e.Time}
-	}
 	if w.passed == lineBurst {
 		w.suppressed++
-		return 0, false
+		return false
 	}
 	w.passed++
-	return suppressed, true
+	return true
+}
+
+// tell ends the windows that began so long ago, and says what was held back in them.
+func (s *seen) tell(now time.Time, age time.Duration) (err error) {
+	for key, suppressed := range s.end(now, age) {
+		e := zapcore.Entry{Level: key.level, Time: now, LoggerName: key.logger, Message: key.message}
+		err = errors.Join(err, s.core.Write(e, []zapcore.Field{zap.Int("suppressed", suppressed)}))
+	}
+	return err
+}
+
+// end ends the windows that began so long ago, and returns how many lines were held
+// back in them.
+func (s *seen) end(now time.Time, age time.Duration) map[line]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	suppressed := make(map[line]int)
+	for key, w := range s.lines {
+		if now.Sub(w.start) < age {
+			continue
+		}
+		delete(s.lines, key)
+		if w.suppressed > 0 {
+			suppressed[key] = w.suppressed
+		}
+	}
+	return suppressed
 }

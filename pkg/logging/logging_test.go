@@ -40,16 +40,27 @@ func TestRepeatedLinesAreCountedAndTold(t *testing.T) {
 		if !strings.Contains(out.String(), "another") {
 			t.Error("got another line held back too")
 		}
-		<-time.After(lineWindow)
-		out.Reset()
-		log.Warn("it fails")
-		if want := `"suppressed":15`; !strings.Contains(out.String(), want) {
-			t.Errorf("got %s, want %s in it", out.String(), want)
-		}
-		out.Reset()
-		log.Warn("it fails")
-		if strings.Contains(out.String(), "suppressed") {
-			t.Errorf("got %s: the suppressed lines were told already", out.String())
+		for _, step := range []struct {
+			log  func()
+			want string // told of the lines that were held back
+		}{
+			{func() {
+				<-time.After(lineWindow)
+				log.With(zap.Int("n", 1)).Info("a third")
+			}, `"msg":"it fails","suppressed":15}`},
+			{func() { log.Info("a third") }, ""},
+			{func() {
+				for range 12 {
+					log.Warn("it fails")
+				}
+				_ = log.Sync() // the end
+			}, `"msg":"it fails","suppressed":2}`},
+		} {
+			out.Reset()
+			step.log()
+			if got := strings.Count(out.String(), "suppressed"); got != strings.Count(step.want, "suppressed") || !strings.Contains(out.String(), step.want) {
+				t.Errorf("got %s, want %q told", out.String(), step.want)
+			}
 		}
 	})
 }
