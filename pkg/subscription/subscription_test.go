@@ -83,6 +83,7 @@ func TestThirdFilterIsRefusedBeforeAnyWrite(t *testing.T) {
 
 func TestPlanDecidesByWhatIsThere(t *testing.T) {
 	const other = "arn:aws:kinesis:" + region + ":" + account + ":stream/other"
+	const function = "arn:aws:lambda:" + region + ":" + account + ":function:LogsToElasticsearch"
 	for _, tt := range []struct {
 		name    string
 		change  func(*fakeLogs)
@@ -94,6 +95,8 @@ func TestPlanDecidesByWhatIsThere(t *testing.T) {
 		{name: "beside another", change: func(f *fakeLogs) { f.has("g", "a", other) }, want: Create, why: `beside filter "a", the second and last of 2`},
 		{name: "the same name elsewhere", change: func(f *fakeLogs) { f.has("g", "shipperd", other) }, want: Update,
 			why: `destination "` + other + `" becomes "` + streamARN + `"`},
+		{name: "a function's filter as one of two", change: func(f *fakeLogs) { f.has("g", "a", other); f.has("g", "shipperd", function) }, want: Update,
+			why: `destination "` + function + `" becomes "` + streamARN + `"`},
 		{name: "one of two has the name", change: func(f *fakeLogs) { f.has("g", "a", other); f.has("g", "shipperd", other) }, want: Update, why: "role"},
 		{name: "another name, the same stream", change: func(f *fakeLogs) { f.has("g", "a", other); f.has("g", "b", streamARN) }, want: Refuse,
 			why: `filter "b" delivers to this stream already`},
