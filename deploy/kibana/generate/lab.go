@@ -10,9 +10,9 @@ func within(filters ...filter) scope { return scope{filters: filters} }
 func asked(query string) scope { return scope{query: query} }
 
 // lab is the dashboard of the lab, seven panels.
-func lab() dashboard {
+func lab() *dashboard {
 	flows := within(group("VPCFlowLogGroup"))
-	return dashboard{
+	return &dashboard{
 		id: "shipperd-lab", title: "Lab: Advanced_Dashboard", refreshSeconds: 30,
 		description: "The analysis lab's dashboard on its four log groups.",
 		panels: []panel{
@@ -20,14 +20,14 @@ func lab() dashboard {
 				within(group("AccessLogGroup")), top(5, "status", "Status"))},
 			{question: "Who sends traffic now?", view: series("shipperd-lab-traffic", "Traffic in real-time", "srcaddr.keyword")},
 			{question: "Whose packets are accepted and whose rejected?", view: table("shipperd-lab-flow-logs", "Flow Logs Data", flows,
-				[]measure{count()}, top(10, "srcaddr.keyword", "Source"), top(5, "action.keyword", "Action"))},
+				counted(), top(10, "srcaddr.keyword", "Source"), top(5, "action.keyword", "Action"))},
 			{question: "Which AWS services are in use, and where?", view: pie("shipperd-lab-services", "AWS Services By Use", scope{},
 				top(10, "eventSource.keyword", "Service"), top(5, "awsRegion.keyword", "Region"))},
 			{question: "Which addresses attack SSH?", view: table("shipperd-lab-ssh", "SSH Attacks",
-				within(group("SSHLogGroup"), is("msg1.keyword", "Connection")), []measure{count()}, top(4, "srcIp.keyword", "Source"))},
+				within(group("SSHLogGroup"), is("msg1.keyword", "Connection")), counted(), top(4, "srcIp.keyword", "Source"))},
 			{question: "Which access keys are used most?", view: table("shipperd-lab-keys", "Top 10 Access Keys", scope{},
-				[]measure{count()}, top(10, "userIdentity.accessKeyId.keyword", "Access key"))},
-			{question: "Which packets were rejected?", wide: true, view: search{
+				counted(), top(10, "userIdentity.accessKeyId.keyword", "Access key"))},
+			{question: "Which packets were rejected?", view: search{
 				id: "shipperd-lab-rejects", title: "VPCFlowLogs_REJECTS_Traffic", scope: within(group("VPCFlowLogGroup"), is("action.keyword", "REJECT")),
 				columns: []string{"srcaddr", "srcport", "dstaddr", "dstport", "action", "protocol"},
 			}},
@@ -60,9 +60,9 @@ func labExtras() []view {
 		search{id: "shipperd-lab-status-200", title: "status:200", scope: asked("status:200"), columns: lines},
 		search{id: "shipperd-lab-status-404", title: "status:404", scope: asked("status:404"), columns: lines},
 		search{id: "shipperd-lab-everything", title: "All log events", columns: lines},
-		table("shipperd-lab-accounts", "Top Account Ids", scope{}, []measure{count()}, top(10, "account_id", "Account")),
-		table("shipperd-lab-regions", "Top Regions", scope{}, []measure{count()}, top(10, "awsRegion.keyword", "Region")),
-		table("shipperd-lab-services-by-region", "Service Use By Region", within(group("CloudTrailLogGroup")), []measure{count()},
+		table("shipperd-lab-accounts", "Top Account Ids", scope{}, counted(), top(10, "account_id", "Account")),
+		table("shipperd-lab-regions", "Top Regions", scope{}, counted(), top(10, "awsRegion.keyword", "Region")),
+		table("shipperd-lab-services-by-region", "Service Use By Region", within(group("CloudTrailLogGroup")), counted(),
 			top(10, "eventSource.keyword", "Service"), top(5, "awsRegion.keyword", "Region")),
 		table("shipperd-lab-packets", "Total Packets", flows, []measure{sum("packets", "Packets")}, top(10, "srcaddr.keyword", "Source")),
 		table("shipperd-lab-rejected-packets", "Reject Packets", within(group("VPCFlowLogGroup"), is("action.keyword", "REJECT")),

@@ -2,8 +2,8 @@
 //
 //	generate FILE
 //
-// What the dashboards ask is in dashboards.go and lab.go; how a question becomes an object of Kibana is in panels.go and
-// objects.go.
+// What the dashboards ask is in dashboards.go and lab.go, in the words of page.go; how a question becomes an object of Kibana is
+// in panels.go and objects.go.
 package main
 
 import (
@@ -22,7 +22,7 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("got %d arguments, want the name of the file to write", len(args))
 	}
-	text, err := ndjson(append([]dashboard{lab()}, dashboards()...), labExtras())
+	text, err := ndjson(append([]*dashboard{lab()}, dashboards()...), labExtras())
 	if err != nil {
 		return err
 	}

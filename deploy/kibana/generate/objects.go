@@ -52,18 +52,17 @@ type search struct {
 	columns []string
 }
 
-// A dashboard is a page of panels, two abreast, from the top left.
+// A dashboard is a page of panels, two abreast from the top left; the last one takes the whole width.
 type dashboard struct {
 	id, title, description string
 	refreshSeconds         int
 	panels                 []panel
 }
 
-// A panel places a view. The question is its title where the view has another name; it may be wide.
+// A panel places a view. The question is its title where the view has another name.
 type panel struct {
 	view
 	question string
-	wide     bool
 }
 
 // A scope says which documents a view looks at.
@@ -83,7 +82,7 @@ func is(field string, value any) filter    { return filter{field: field, value: 
 func isNot(field string, value any) filter { return filter{field: field, value: value, negate: true} }
 
 // ndjson returns the index pattern, the dashboards and what they show, and the extras, each once.
-func ndjson(pages []dashboard, extras []view) ([]byte, error) {
+func ndjson(pages []*dashboard, extras []view) ([]byte, error) {
 	objects := []object{{
 		ID: indexPatternID, Type: "index-pattern",
 		Attributes:       tree{"title": indexPattern, "timeFieldName": timeField},
@@ -185,7 +184,7 @@ const (
 	panelHeight = 14
 )
 
-func (d dashboard) object() (object, error) {
+func (d *dashboard) object() (object, error) {
 	var panels []tree
 	var references []reference
 	x, y := 0, 0
@@ -195,7 +194,7 @@ func (d dashboard) object() (object, error) {
 			return object{}, err
 		}
 		width := gridWidth / 2
-		if p.wide {
+		if i == len(d.panels)-1 {
 			width = gridWidth
 		}
 		if x+width > gridWidth {

@@ -43,6 +43,11 @@ type measure struct {
 func count() measure              { return measure{"count", "", "Events"} }
 func unique(f, l string) measure  { return measure{"cardinality", f, l} }
 func sum(field, l string) measure { return measure{"sum", field, l} }
+func latest(f, l string) measure  { return measure{"max", f, l} }
+
+// counted puts the count of documents before other measures, and ranked after them. The first one orders the buckets.
+func counted(more ...measure) []measure { return append([]measure{count()}, more...) }
+func ranked(first ...measure) []measure { return append(first, count()) }
 
 // A bucket splits documents by the values of a field.
 type bucket struct {
