@@ -41,10 +41,10 @@ func lines(logs *observer.ObservedLogs, text string) (n int) {
 // Scenario: Elasticsearch 3.
 func TestTwoHoursWithoutTheIndex(t *testing.T) {
 	const (
-		rate    = 256 << 10 // of a shard
-		memory  = 4 << 20
+		rate    = 128 << 10 // of a shard
+		memory  = 2 << 20
 		size    = 64 << 10 // of a record
-		records = 20 << 20 / size
+		backlog = 8 << 20  // of a shard
 		begins  = 10 * time.Second
 		ends    = begins + 2*time.Hour
 	)
@@ -52,13 +52,14 @@ func TestTwoHoursWithoutTheIndex(t *testing.T) {
 		searchDown: "", searchStorm: "", searchLocked: "unauthorized", searchMissing: "not_found", searchBlocked: "blocked",
 	} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w, logs := quietWorld(t, plan{
 					memory: memory, record: 8 * size, rate: rate, calm: ends,
 					outages: []outage{{kind: kind, from: begins, to: ends}},
 				})
 				shards := w.stream.Shards()
-				for i := range len(shards) * records {
+				for i := range len(shards) * backlog / size {
 					time.AfterFunc(begins+time.Duration(i), func() { w.putLarge(shards[i%len(shards)], i, size) })
 				}
 				time.AfterFunc(ends-time.Second, func() {
@@ -66,7 +67,7 @@ func TestTwoHoursWithoutTheIndex(t *testing.T) {
 				})
 				w.run()
 				// All of it at 90 % of the rate, and 10 s until a quiet stream is seen to be settled.
-				if took, most := w.elapsed()-ends, 40*time.Second+20<<20*time.Second/(rate*9/10); took > most {
+				if took, most := w.elapsed()-ends, 40*time.Second+backlog*time.Second/(rate*9/10); took > most {
 					t.Errorf("got all through %v after the outage, want within %v", took, most)
 				}
 				first, last := "bulk requests fail", "bulk requests get through again"
@@ -138,8 +139,10 @@ func TestEventsOfAQuietStreamAreFoundSoon(t *testing.T) {
 		const events, most = 600, 1250*time.Millisecond + time.Second + 4*41*time.Millisecond
 		w, _ := quietWorld(t, plan{memory: 16 << 20, record: 64 << 10, rate: 2 << 20, calm: 2 * time.Minute})
 		shards, sent := w.stream.Shards(), make(map[string]time.Time)
-		var late int
+		late := 0
 		w.search.Script = func(r *elasticfake.Request) elasticfake.Fault {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			for _, d := range r.Docs {
 				if time.Since(sent[d.ID]) > most {
 					late++
@@ -149,8 +152,10 @@ func TestEventsOfAQuietStreamAreFoundSoon(t *testing.T) {
 		}
 		for i := range events {
 			time.AfterFunc(10*time.Second+time.Duration(i)*100*time.Millisecond, func() {
-				sent[fmt.Sprintf("%s-%d-0", good, i)] = time.Now()
 				w.putLarge(shards[i%len(shards)], i, 500)
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				sent[fmt.Sprintf("%s-%d-0", good, i)] = time.Now()
 			})
 		}
 		w.run()
