@@ -26,7 +26,7 @@ func overview() *dashboard {
 	p := page("overview", "Overview: who attacks us?", "Everything at once; each line leads to a dashboard of its own.")
 	all := scope{}
 	failures := within(is("event.outcome", "failure"))
-	p.numbers("size", "How much happened, from how many addresses?", all,
+	p.numbers("How much happened, from how many addresses?", all,
 		unique("source.ip", "Addresses"), unique("user.name", "Users"))
 	p.bars("logs", "When did it happen, and in which logs?", all, top(10, "@log_group.keyword", "Log group"))
 	p.bars("failures", "When did attempts fail?", failures, top(10, "event.dataset", "Kind"))
@@ -47,7 +47,7 @@ func web() *dashboard {
 	p := page("web", "Web attacks: who is at our web servers?", "Apache access logs.")
 	requests := within(dataset("apache.access"))
 	refused := requests.and("http.response.status_code >= 400")
-	p.numbers("size", "How many requests came, from how many addresses, for how many pages?", requests,
+	p.numbers("How many requests came, from how many addresses, for how many pages?", requests,
 		unique("source.ip", "Addresses"), unique("url.path", "Pages"))
 	p.bars("status", "When did the answers change?", requests, top(10, "http.response.status_code", "Status"))
 	p.table("refused", "Which addresses are refused most often?", refused,
@@ -74,7 +74,7 @@ func ssh() *dashboard {
 	logins := within(dataset("system.auth"), is("event.action", "ssh_login"))
 	failed := within(dataset("system.auth"), is("event.action", "ssh_login"), is("event.outcome", "failure"))
 	succeeded := within(dataset("system.auth"), is("event.action", "ssh_login"), is("event.outcome", "success"))
-	p.numbers("size", "How many logins failed, from how many addresses, with how many names?", failed,
+	p.numbers("How many logins failed, from how many addresses, with how many names?", failed,
 		unique("source.ip", "Addresses"), unique("user.name", "Names"))
 	p.bars("times", "When do they try, and when do they get in?", logins, top(2, "event.outcome", "Outcome"))
 	p.table("addresses", "Which addresses try most often?", failed, counted(), attackers()...)
@@ -103,7 +103,7 @@ func account() *dashboard {
 		p.table(name, question, calls.and("eventName.keyword: ("+names+")"), counted(),
 			top(10, "eventName.keyword", "Call"), who, top(2, "event.outcome", "Outcome"))
 	}
-	p.numbers("size", "How many calls came, by how many identities, from how many addresses?", calls,
+	p.numbers("How many calls came, by how many identities, from how many addresses?", calls,
 		unique("userIdentity.arn.keyword", "Identities"), unique("source.ip", "Addresses"))
 	p.bars("errors", "When are calls refused, and why?", refused, top(10, "errorCode.keyword", "Error"))
 	p.table("refused", "Who is refused most often?", refused,
@@ -131,7 +131,7 @@ func network() *dashboard {
 	flows := within(dataset("aws.vpcflow"))
 	rejected := within(dataset("aws.vpcflow"), is("event.action", "reject"))
 	accepted := within(dataset("aws.vpcflow"), is("event.action", "accept"))
-	p.numbers("size", "How much traffic was there, from how many addresses?", flows,
+	p.numbers("How much traffic was there, from how many addresses?", flows,
 		sum("network.bytes", "Bytes"), unique("source.ip", "Addresses"))
 	p.bars("actions", "When is traffic accepted and when rejected?", flows, top(2, "event.action", "Action"))
 	p.table("rejected", "Which addresses are rejected most often?", rejected, counted(), attackers()...)

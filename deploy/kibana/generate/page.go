@@ -1,8 +1,7 @@
 package main
 
-// A page is a dashboard that is written panel by panel: each method adds one, of a short name and the question that it answers.
+// page begins a dashboard that is written panel by panel: each method adds one, of a short name and the question that it answers.
 // The panel's id is the dashboard's with the name.
-
 func page(name, title, description string) *dashboard {
 	return &dashboard{id: "shipperd-" + name, title: title, description: description}
 }
@@ -10,8 +9,8 @@ func page(name, title, description string) *dashboard {
 func (d *dashboard) add(v view) { d.panels = append(d.panels, panel{view: v}) }
 
 // numbers writes the count of documents and other measures in large type.
-func (d *dashboard) numbers(name, question string, s scope, more ...measure) {
-	d.add(numbers(d.id+"-"+name, question, s, counted(more...)...))
+func (d *dashboard) numbers(question string, s scope, more ...measure) {
+	d.add(numbers(d.id+"-size", question, s, counted(more...)...))
 }
 
 // bars stacks counts over time, split by the top values of the bucket.
