@@ -207,7 +207,9 @@ func newDemonstration(ctx context.Context, o demoOptions, endpoint, state string
 		return nil, err
 	}
 	if o.elasticsearch == "" {
-		out.sink, err = demo.NewFiles(o.out)
+		if out.sink, err = demo.NewFiles(o.out); err != nil {
+			err = fmt.Errorf("--out: %w", advised(err))
+		}
 	} else {
 		out.sink, err = d.openIndex(ctx, out.letters)
 	}

@@ -43,7 +43,7 @@ users, set admin.health_listen, which has neither.`,
 			}
 			response, err := (&http.Client{Timeout: healthTimeout}).Do(r)
 			if err != nil {
-				return fmt.Errorf("the daemon does not answer: %w", err)
+				return fmt.Errorf("the daemon does not answer; look whether it runs, with the same admin.listen: %w", err)
 			}
 			defer response.Body.Close()
 			text, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))

@@ -138,7 +138,7 @@ func (s *setup) run(ctx context.Context) error {
 	}
 	cluster, err := template.Open(ctx, caller)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; check elasticsearch.endpoints and the way there", err)
 	}
 	if cluster.Engine == (elastic.Engine{}) {
 		s.say("engine: it does not say what it is; taken for Elasticsearch 7.10")
@@ -246,7 +246,7 @@ func (s *setup) dashboards(ctx context.Context) error {
 	boards := template.Dashboards{Sink: caller}
 	objects, err := boards.Compare(ctx, savedObjects(s.config.Documents))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; check --kibana, its path and who may write there", err)
 	}
 	var put []template.SavedObject
 	left := 0
