@@ -186,6 +186,7 @@ func TestEveryPanelIsAQuestionAndOverlapsNone(t *testing.T) {
 			continue
 		}
 		dashboards++
+		unpack(t, o, "optionsJSON", new(map[string]any))
 		var taken [200][48]bool
 		for i, p := range panels(t, o) {
 			title := p.Title
@@ -250,6 +251,48 @@ func aggregations(t *testing.T, o object) []aggregation {
 	}
 	unpack(t, o, "visState", &state)
 	return state.Aggs
+}
+
+// What visState may hold: the kinds of visualization that both products draw, and where each puts its aggregations. Both import
+// any other without a word, and draw nothing.
+func TestBothProductsDrawEveryVisualization(t *testing.T) {
+	schemas := map[string][]string{
+		"gauge":     {"metric", "group"},
+		"histogram": {"metric", "segment", "group"},
+		"metric":    {"metric", "group"},
+		"metrics":   {}, // the time series builder has them in its params
+		"pie":       {"metric", "segment"},
+		"table":     {"metric", "bucket"},
+	}
+	kinds := []string{"avg", "cardinality", "count", "date_histogram", "max", "min", "sum", "terms"}
+	for id, o := range read(t) {
+		if o.Type != "visualization" {
+			continue
+		}
+		var state struct {
+			Title, Type string
+			Params      struct{ Type string }
+		}
+		unpack(t, o, "visState", &state)
+		unpack(t, o, "uiStateJSON", new(map[string]any))
+		allowed, known := schemas[state.Type]
+		if !known {
+			t.Errorf("%s: a visualization of kind %q", id, state.Type)
+		}
+		var title string
+		if unquote(t, o.Attributes["title"], &title); title != state.Title {
+			t.Errorf("%s: is called %q and, in visState, %q", id, title, state.Title)
+		}
+		// Tables have no kind among their params, and the builder has kinds of its own.
+		if kind := state.Params.Type; state.Type != "table" && state.Type != "metrics" && kind != state.Type {
+			t.Errorf("%s: is a %s with the params of a %q", id, state.Type, kind)
+		}
+		for _, agg := range aggregations(t, o) {
+			if !slices.Contains(allowed, agg.Schema) || !slices.Contains(kinds, agg.Type) {
+				t.Errorf("%s: a %s as %q in a %s", id, agg.Type, agg.Schema, state.Type)
+			}
+		}
+	}
 }
 
 func TestAggregationsAreNumberedAndOrderedByOne(t *testing.T) {
