@@ -38,6 +38,7 @@ type node struct {
 	data    []byte
 	durable []byte // what a power cut leaves
 	lost    bool   // a Sync has failed
+	anew    bool   // it was emptied to be written anew since the last Sync
 	mode    fs.FileMode
 }
 
@@ -45,8 +46,11 @@ func (n *node) afterPowerCut(r *rand.Rand) []byte {
 	if rest, appended := bytes.CutPrefix(n.data, n.durable); appended {
 		return n.data[:len(n.durable)+r.IntN(len(rest)+1)]
 	}
-	if r.IntN(2) == 0 { // truncated or written anew, and that not synced
+	switch {
+	case r.IntN(2) == 0: // truncated or written anew, and that not synced
 		return n.durable
+	case !n.anew && bytes.HasPrefix(n.durable, n.data):
+		return n.data // truncated: what is left was durable before
 	}
 	return n.data[:r.IntN(len(n.data)+1)]
 }
@@ -129,7 +133,7 @@ func (f *FS) OpenFile(name string, flag int, mode fs.FileMode) (disk.File, error
 		n = &node{mode: mode}
 		f.changeLocked(func(entries map[string]*node) { entries[name] = n })
 	case flag&os.O_TRUNC != 0:
-		n.data, n.lost = nil, false // what is written from here on is in pages of its own
+		n.data, n.lost, n.anew = nil, false, true // what is written from here on is in pages of its own
 	}
 	return &file{fs: f, node: n, name: name}, nil
 }
@@ -266,7 +270,7 @@ func (f *file) Sync() error {
 		f.node.lost = true
 	}
 	if !f.node.lost {
-		f.node.durable = slices.Clone(f.node.data)
+		f.node.durable, f.node.anew = slices.Clone(f.node.data), false
 	}
 	return fault
 }
