@@ -157,8 +157,9 @@ func (d *Documents) newDecoder() (*Decoder, error) {
 		}
 		decoder.readers = append(decoder.readers, r)
 		if entry.Name == formatText {
-			decoder.fallback = &reader{Entry: entry, format: r.format, tally: r.tally}
-			decoder.fallback.JSON = true
+			fallback := *r
+			fallback.JSON = true
+			decoder.fallback = &fallback
 		}
 	}
 	var err error

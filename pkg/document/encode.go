@@ -43,7 +43,7 @@ func (d *Decoder) annotate(reader *reader, result format.Result) {
 	f.Region(d.region)
 	f.Members(format.ECS, ecsVersion)
 	if result != format.None {
-		f.Keyword(format.Shipperd, "parser", reader.Name)
+		f.Members(format.Shipperd, reader.parser)
 	}
 	if result == format.Partial {
 		f.Bool(format.Shipperd, "partial", true)

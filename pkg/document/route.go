@@ -13,6 +13,7 @@ type reader struct {
 	format  format.Format
 	columns *columns // of the lab's pattern, nil: none
 	tally   *tally
+	parser  string // the member shipperd.parser
 }
 
 // route says what happens to the events of one log group. It belongs to one worker.
@@ -60,7 +61,9 @@ func (d *Decoder) newReader(entry format.Entry, flowFields []string) (*reader, e
 	if err != nil {
 		return nil, err
 	}
-	return &reader{Entry: entry, format: f, columns: c, tally: d.tallies[entry.Name]}, nil
+	r := &reader{Entry: entry, format: f, columns: c, tally: d.tallies[entry.Name]}
+	r.parser = `"parser":"` + entry.Name + `",`
+	return r, nil
 }
 
 // A worker remembers the routes of so many log groups, which is far more than

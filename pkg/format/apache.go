@@ -18,7 +18,7 @@ func newApache(Options) (Format, error) { return &apache{}, nil }
 // Parse implements Format. What a request adds to an error log's message may look
 // like a line of an access log, so that error logs are tried first.
 func (x *apache) Parse(line *Line, f *Fields) Result {
-	text := bytes.TrimRight(line.Text, "\r\n")
+	text := trimEnd(line.Text, "\r\n")
 	if prefix := &line.prefix; prefix.read(text, line.Time, isHTTPD) {
 		if result := parseSyslogError(prefix, f); result != None {
 			return result
@@ -233,7 +233,7 @@ func (a *access) addRequest(f *Fields) {
 	if len(target) == 0 || !isMethod(method) {
 		method, target = nil, nil
 	}
-	if i := bytes.LastIndex(target, []byte(" HTTP/")); i >= 0 {
+	if i := lastIndex(target, " HTTP/"); i >= 0 {
 		f.String(HTTP, "version", target[i+len(" HTTP/"):])
 		target = target[:i]
 	}
@@ -255,11 +255,20 @@ func isMethod(word []byte) bool {
 	return len(word) > 0
 }
 
+// afterScheme returns what follows the scheme of an absolute URL.
+func afterScheme(target []byte) (after []byte, ok bool) {
+	if len(target) == 0 || target[0] == '/' {
+		return nil, false
+	}
+	_, after, ok = bytes.Cut(target, []byte("://"))
+	return after, ok
+}
+
 // addURL writes the target of a request: a path, an absolute URL or `host:port`.
 func (f *Fields) addURL(target, vhost []byte) {
 	f.String(URL, "original", target)
 	path := target
-	if _, after, ok := bytes.Cut(target, []byte("://")); ok && target[0] != '/' {
+	if after, ok := afterScheme(target); ok {
 		slash := bytes.IndexByte(after, '/')
 		if slash < 0 {
 			slash = len(after)

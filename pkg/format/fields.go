@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -78,7 +79,9 @@ type Fields struct {
 	day     int64                    // of the last time that was written, counted from minTime
 	date    [len("2006-01-02T")]byte // the same, as text
 	scratch []byte                   // an unescaped string
-	ids     []byte                   // aws.cloudtrail.request.instance_ids
+
+	accountID, account []byte // the last one that was written, and its members
+	ids                []byte // aws.cloudtrail.request.instance_ids
 }
 
 // NewFields returns an empty Fields. Without an Enricher addresses are typed but
@@ -254,13 +257,18 @@ func halved(value []byte) bool {
 // Account writes cloud.account.id, if id is one. The first one stands: a line knows
 // better than the subscription that delivered it.
 func (f *Fields) Account(id []byte) {
-	if _, ok := long(id); !ok || f.owned {
+	if f.owned || len(id) == 0 {
 		return
 	}
+	if !bytes.Equal(id, f.accountID) {
+		if _, ok := long(id); !ok {
+			return
+		}
+		f.accountID = append(f.accountID[:0], id...)
+		f.account = fmt.Appendf(f.account[:0], `"account":{"id":"%s"},`, id)
+	}
 	f.owned = true
-	f.Open(Cloud, "account")
-	f.String(Cloud, "id", id)
-	f.Close(Cloud)
+	f.roots[Cloud] = append(f.roots[Cloud], f.account...)
 }
 
 // Region writes cloud.region. The first one stands.

@@ -23,7 +23,7 @@ func isSSHD(program []byte) bool {
 
 // Parse implements Format.
 func (sshd) Parse(line *Line, f *Fields) Result {
-	text := bytes.TrimRight(line.Text, " \r\n")
+	text := trimEnd(line.Text, " \r\n")
 	prefix := &line.prefix
 	known := prefix.program != nil && len(text) == len(line.Text)
 	if !known && !prefix.read(text, line.Time, isSSHD) {

@@ -142,6 +142,14 @@ func (l *syslogLine) addTo(f *Fields) {
 	f.Close(Shipperd)
 }
 
+// trimEnd removes blanks of some kinds from the end, where few lines have any.
+func trimEnd(text []byte, blanks string) []byte {
+	if len(text) > 0 && text[len(text)-1] > ' ' {
+		return text
+	}
+	return bytes.TrimRight(text, blanks)
+}
+
 // cutWord returns the text up to the first blank, and what follows the run of blanks.
 func cutWord(text []byte) (word, rest []byte) {
 	end := bytes.IndexByte(text, ' ')

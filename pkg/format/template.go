@@ -229,7 +229,7 @@ func matchMost(parts []part, next string, text []byte, v *values) bool {
 		return true
 	}
 	for end := len(text); ; {
-		end = bytes.LastIndex(text[:end], []byte(next))
+		end = lastIndex(text[:end], next)
 		if end < 0 {
 			return false
 		}
@@ -238,6 +238,18 @@ func matchMost(parts []part, next string, text []byte, v *values) bool {
 			return true
 		}
 		end += len(next) - 1
+	}
+}
+
+// lastIndex is bytes.LastIndex, which hashes every byte, for texts that have few of the
+// first character of what is looked for.
+func lastIndex(text []byte, literal string) int {
+	for end := len(text); ; {
+		i := bytes.LastIndexByte(text[:end], literal[0])
+		if i < 0 || hasPrefix(text[i:], literal) {
+			return i
+		}
+		end = i
 	}
 }
 

@@ -88,22 +88,27 @@ func (v *vpcflow) Parse(line *Line, f *Fields) Result {
 // split fills v.values with as many tokens as there are fields, and returns how
 // many there were, counting at most one too many.
 func (v *vpcflow) split(text []byte) (tokens int) {
-	v.values, v.plain = v.values[:0], true
+	v.values = v.values[:0]
+	plain := true
 	for i := 0; i < len(text); {
 		if len(v.values) == len(v.fields) {
 			return len(v.fields) + 1
 		}
 		start := i
-		for i < len(text) && text[i] != ' ' {
-			v.plain = v.plain && text[i] > ' '
-			i++
+		for ; i < len(text) && text[i] != ' '; i++ {
+			if text[i] < ' ' {
+				plain = false
+			}
 		}
 		v.values = append(v.values, text[start:i])
-		v.plain = v.plain && start < i && text[start] != '"' && text[start] != '['
+		if text[start] == '"' || text[start] == '[' {
+			plain = false
+		}
 		for i < len(text) && text[i] == ' ' {
 			i++
 		}
 	}
+	v.plain = plain
 	return len(v.values)
 }
 
