@@ -39,7 +39,7 @@ func (c *check) row() string {
 // checkEnvironment tries what the daemon needs, one after the other. It reads only.
 func checkEnvironment(ctx context.Context, c config.Config) []check {
 	var checks []check
-	try := func(name string, f func(context.Context) (string, error)) {
+	try := func(name string, f func(context.Context) (string, error)) (ok bool) {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
 		start := time.Now()
@@ -49,14 +49,16 @@ func checkEnvironment(ctx context.Context, c config.Config) []check {
 			result.Error = err.Error()
 		}
 		checks = append(checks, result)
+		return err == nil
 	}
 	try("stream "+c.Kinesis.Name(), func(ctx context.Context) (string, error) { return checkStream(ctx, c.Kinesis) })
+	reached := true
 	for _, endpoint := range c.Elasticsearch.Endpoints {
-		try("index "+endpoint, func(ctx context.Context) (string, error) {
+		reached = try("index "+endpoint, func(ctx context.Context) (string, error) {
 			return checkEndpoint(ctx, c.Elasticsearch, endpoint)
-		})
+		}) && reached
 	}
-	if c.Elasticsearch.Template != templateOff {
+	if reached && c.Elasticsearch.Template != templateOff {
 		try("index template", func(ctx context.Context) (string, error) { return checkTemplate(ctx, c) })
 	}
 	try("checkpoint "+c.Checkpoint.File, func(context.Context) (string, error) { return checkFolder(filepath.Dir(c.Checkpoint.File)) })
