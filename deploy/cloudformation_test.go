@@ -304,6 +304,50 @@ func subscribedGroups(t *testing.T, tmpl template) []string {
 	return groups
 }
 
+// The private subnets pull image and packages and reach every service that runs there, without the Internet or through NAT.
+func TestPrivateSubnetsReachWhatTheyNeed(t *testing.T) {
+	tmpl := readTemplate(t)
+	for access, want := range map[string][]string{
+		"endpoints": {"ecr.api", "ecr.dkr", "kinesis-streams", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"},
+		"nat":       {"kinesis-streams", "logs", "s3"},
+	} {
+		made := tmpl.launch(t, map[string]string{"PrivateAccess": access})
+		var services []string
+		for _, resource := range made {
+			if resource["Type"] == "AWS::EC2::VPCEndpoint" {
+				name, _ := subText(at(t, resource, "Properties", "ServiceName", "Fn::Sub"))
+				services = append(services, strings.TrimPrefix(name, "com.amazonaws.${AWS::Region}."))
+			}
+		}
+		slices.Sort(services)
+		if diff := cmp.Diff(want, services); diff != "" {
+			t.Errorf("%s: services (-want +got):\n%s", access, diff)
+		}
+		if _, route := made["NatRoute"]; route != (access == "nat") {
+			t.Errorf("%s: a route to the Internet: %t", access, route)
+		}
+	}
+}
+
+// The alarms on deliveries ask for filters of one name: the template's, which is subscribe's own as well.
+func TestAlarmsWatchTheFiltersAndTheReader(t *testing.T) {
+	tmpl := readTemplate(t)
+	for name, resource := range tmpl.resources {
+		if resource.(tree)["Type"] == "AWS::Logs::SubscriptionFilter" && at(t, resource, "Properties", "FilterName") != "shipperd" {
+			t.Errorf("%s has another name than the alarms ask for", name)
+		}
+	}
+	for alarm, metric := range map[string]string{"ForwardingErrorsAlarm": "DeliveryErrors", "DeliveryThrottlingAlarm": "DeliveryThrottling"} {
+		want := "SELECT SUM(" + metric + `) FROM "AWS/Logs" WHERE FilterName = 'shipperd'`
+		if got := at(t, tmpl.resources, alarm, "Properties", "Metrics", 0, "Expression"); got != want {
+			t.Errorf("%s: got %s, want %s", alarm, got, want)
+		}
+	}
+	if got := at(t, tmpl.resources, "IteratorAgeAlarm", "Properties", "MetricName"); got != "GetRecords.IteratorAgeMilliseconds" {
+		t.Errorf("got the iterator's alarm on %s", got)
+	}
+}
+
 func TestDaemonRunsOnceWhereverItRuns(t *testing.T) {
 	tmpl := readTemplate(t)
 	fargate := tmpl.launch(t, map[string]string{"DaemonOn": "fargate"})
