@@ -22,6 +22,18 @@ func takesAMinute(t *testing.T) {
 // TestNothingIsLostOrDoubled runs make torture with a few kills. It is a process of its
 // own, because what it feeds the daemons takes a hundred times as long under the race
 // detector.
+// Scenario: Kinesis T2.
+// Scenario: Kinesis T13.
+// Scenario: Kinesis T14.
+// Scenario: Kinesis T21.
+// Scenario: Kinesis T25.
+// Scenario: Elasticsearch 3.
+// Scenario: Elasticsearch 7.
+// Scenario: Elasticsearch 8.
+// Scenario: Elasticsearch 9.
+// Scenario: Elasticsearch 11.
+// Scenario: Elasticsearch 14.
+// Scenario: Elasticsearch 16.
 func TestNothingIsLostOrDoubled(t *testing.T) {
 	takesAMinute(t)
 	const kills = 45
