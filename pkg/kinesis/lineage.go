@@ -17,16 +17,20 @@ import (
 // a listing knows it: then it expired, and long ago.
 type lineage struct {
 	parents   map[string][]string            // of every shard in a listing, or among the children of one that was read
-	listed    map[string]bool                // in the latest listing
+	listed    map[string]bool                // whether the latest listing has it; of every shard in the store at the start, or ever listed
 	positions map[string]checkpoint.Position // the store's rows; of progress only ends are kept up to date
 }
 
 func newLineage(stored map[string]checkpoint.Position) *lineage {
-	return &lineage{
+	l := &lineage{
 		parents:   make(map[string][]string),
 		listed:    make(map[string]bool),
 		positions: stored,
 	}
+	for id := range stored {
+		l.listed[id] = false
+	}
+	return l
 }
 
 // list takes a complete listing in and returns the rows to be stored before
@@ -37,7 +41,9 @@ func (l *lineage) list(shards []types.Shard, start checkpoint.Position) map[stri
 		start = checkpoint.Position{Kind: checkpoint.TrimHorizon}
 	}
 	rows := make(map[string]checkpoint.Position)
-	clear(l.listed)
+	for id := range l.listed {
+		l.listed[id] = false
+	}
 	for _, shard := range shards {
 		id := aws.ToString(shard.ShardId)
 		l.listed[id] = true
@@ -103,7 +109,9 @@ func (l *lineage) eligible(id string) bool {
 }
 
 // expired returns the shards whose rows nobody needs any more: they have ended,
-// the stream does not list them, and each of their children has a row of its own.
+// the stream does not list them any more, and each of their children has a row of
+// its own. A shard that is younger than the latest listing is not among them: the
+// next one has it, and without its row it would be read again.
 func (l *lineage) expired() []string {
 	needed := make(map[string]bool)
 	for id, parents := range l.parents {
@@ -115,7 +123,8 @@ func (l *lineage) expired() []string {
 	}
 	var ids []string
 	for id, position := range l.positions {
-		if position.Kind == checkpoint.ShardEnd && !l.listed[id] && !needed[id] {
+		listed, known := l.listed[id]
+		if position.Kind == checkpoint.ShardEnd && known && !listed && !needed[id] {
 			ids = append(ids, id)
 		}
 	}
@@ -128,5 +137,6 @@ func (l *lineage) forget(ids []string) {
 	for _, id := range ids {
 		delete(l.positions, id)
 		delete(l.parents, id)
+		delete(l.listed, id)
 	}
 }

@@ -512,6 +512,35 @@ func TestChildrenStartFromTheLastReplyWhileListingFails(t *testing.T) {
 	})
 }
 
+// A shard that was made and has ended while listing failed is in the next listing.
+//
+// Scenario: Kinesis T4.
+func TestShardThatEndsBeforeItIsListedIsReadOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.hook(opList, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+			if call.Number > 1 && call.Number < 5 {
+				return nil, &types.InternalFailureException{}
+			}
+			return next()
+		})
+		w.at(time.Second, func() {
+			left, right := w.stream.Split(shardName(0))
+			w.put(left, "left", 3)
+			child := w.stream.Merge(left, right)
+			w.put(child, "child", 3)
+		})
+		w.mustRun(10 * time.Minute)
+		if diff := cmp.Diff(slices.Concat(seq("left", 3), seq("child", 3)), slices.Concat(of("left", w.seen()), of("child", w.seen()))); diff != "" {
+			t.Errorf("emitted: each record once (-want +got):\n%s", diff)
+		}
+		want := map[string]checkpoint.Kind{"0": checkpoint.ShardEnd, "1": checkpoint.ShardEnd, "2": checkpoint.ShardEnd, "3": checkpoint.AfterSequence}
+		if diff := cmp.Diff(want, w.store.kinds()); diff != "" {
+			t.Errorf("rows (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // pass lets d of fake time pass and returns the time after it.
 func pass(t *testing.T, d time.Duration) time.Time {
 	t.Helper()
