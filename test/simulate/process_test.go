@@ -198,7 +198,11 @@ func (w *world) sums(metrics *prometheus.Registry) map[string]float64 {
 // checkStopped looks at a process that has ended.
 func (w *world) checkStopped(l *life, err error) {
 	inFlight := w.checkInvariants(l)
-	w.gaps += int(w.sums(l.daemon.source)["shipperd_kinesis_gaps_total"])
+	source := w.sums(l.daemon.source)
+	w.gaps += int(source["shipperd_kinesis_gaps_total"])
+	if got, most := int(source["shipperd_kinesis_records_total"]), w.records(); got > most {
+		w.Errorf("life %d has read %d records, of %d: some of them twice", l.number, got, most)
+	}
 	used, _ := l.daemon.budget.Used()
 	switch {
 	case l.err() != nil:

@@ -93,6 +93,18 @@ func (t *truth) add(s *shard, sequence string, r *sent) {
 	}
 }
 
+// records returns how many records there ever were.
+func (w *world) records() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, stream := range w.truth.streams {
+		for _, s := range stream.shards {
+			n += len(s.records)
+		}
+	}
+	return n
+}
+
 // arrived says whether all of r is in the index, or a dead letter on the disk that
 // no power cut takes away; or whether nobody could read it any more.
 func (w *world) arrived(r *sent) bool {
@@ -274,8 +286,8 @@ func (w *world) checkCheckpoint() {
 		}
 	}
 	for id, was := range before.Shards {
-		if _, ok := now.Shards[id]; !ok && was.Kind != checkpoint.ShardEnd {
-			w.Errorf("checkpoint of %s was removed at %s", id, was.Kind)
+		if _, ok := now.Shards[id]; !ok && (was.Kind != checkpoint.ShardEnd || !current.shards[id].expired) {
+			w.Errorf("checkpoint of %s was removed at %s, when the stream had the shard: %t", id, was.Kind, !current.shards[id].expired)
 		}
 	}
 }
