@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ var (
 	readmeOutput   = regexp.MustCompile(`output (Step\w+)`)
 	readmeResource = regexp.MustCompile(`resource (\w+)\)`)
 	readmeSetting  = regexp.MustCompile("[ `]([A-Z][a-z]+[A-Za-z]*)=")
+	readmeBlock    = regexp.MustCompile("(?ms)^( *)```sh\n(.*?)^ *```$")
 )
 
 func TestReadmeNamesOnlyWhatExists(t *testing.T) {
@@ -45,6 +47,21 @@ func TestReadmeNamesOnlyWhatExists(t *testing.T) {
 			if _, ok := declared[name]; !ok && name != "Enabled" && name != "ProxyCommand" { // of other tools
 				t.Errorf("the template has no %s", name)
 			}
+		}
+	}
+}
+
+// A quote that is not closed shows only when somebody pastes the command. What shipperd's own commands take is tested beside them.
+func TestReadmeCommandsAreShell(t *testing.T) {
+	blocks := readmeBlock.FindAllStringSubmatch(string(readFile(t, "README.md")), -1)
+	if len(blocks) < 10 {
+		t.Errorf("got %d blocks of commands, want 10 at least", len(blocks))
+	}
+	for _, block := range blocks {
+		shell := exec.CommandContext(t.Context(), "bash", "-n")
+		shell.Stdin = strings.NewReader(block[2])
+		if out, err := shell.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s\n%s", err, out, block[2])
 		}
 	}
 }
