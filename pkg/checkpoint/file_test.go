@@ -104,7 +104,7 @@ func TestLoadedMapIsTheCallers(t *testing.T) {
 	}
 }
 
-// TestFileIsThePreviousOrTheNewOne is T26: power loss and faults between any two
+// TestFileIsThePreviousOrTheNewOne cuts the power, or fails a call, between any two
 // system calls.
 //
 // Scenario: Kinesis T26.

@@ -23,6 +23,7 @@ const (
 // TestRepairedAndReplayedNoLetterIsLeft has an index refuse events in every form. After
 // its repair a replay that is killed before it knows that the index has the letters, and
 // another one, bring the running daemon's count of them to 0.
+//
 // Scenario: Elasticsearch 22.
 func TestRepairedAndReplayedNoLetterIsLeft(t *testing.T) {
 	takesAMinute(t)

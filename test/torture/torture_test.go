@@ -22,6 +22,7 @@ func takesAMinute(t *testing.T) {
 // TestNothingIsLostOrDoubled runs make torture with a few kills. It is a process of its
 // own, because what it feeds the daemons takes a hundred times as long under the race
 // detector.
+//
 // Scenario: Kinesis T2.
 // Scenario: Kinesis T13.
 // Scenario: Kinesis T14.
