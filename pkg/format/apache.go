@@ -217,10 +217,10 @@ func (a *access) addTo(f *Fields) {
 	}
 	f.Keyword(Event, "outcome", outcome)
 	f.Open(HTTP, "response")
-	f.Int(HTTP, "status_code", int64(status))
-	if n, ok := long(a.length); ok {
+	f.digits(HTTP, "status_code", a.status)
+	if _, ok := long(a.length); ok {
 		f.Open(HTTP, "body")
-		f.Int(HTTP, "bytes", n)
+		f.digits(HTTP, "bytes", a.length)
 		f.Close(HTTP)
 	}
 	f.Close(HTTP)

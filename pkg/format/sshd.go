@@ -132,6 +132,6 @@ func addSSH(f *Fields, v *values) {
 func (f *Fields) addEnd(root Root, address, port []byte) {
 	f.Address(root, address)
 	if n, ok := number(port); ok && n <= 65535 {
-		f.Int(root, "port", int64(n))
+		f.digits(root, "port", port)
 	}
 }

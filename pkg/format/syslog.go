@@ -136,8 +136,8 @@ func (l *syslogLine) addTo(f *Fields) {
 	f.String(Observer, "hostname", l.host)
 	f.Open(Shipperd, "process")
 	f.String(Shipperd, "name", l.program)
-	if pid, ok := number(l.pid); ok {
-		f.Int(Shipperd, "pid", int64(pid))
+	if _, ok := number(l.pid); ok {
+		f.digits(Shipperd, "pid", l.pid)
 	}
 	f.Close(Shipperd)
 }
