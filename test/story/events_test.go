@@ -57,6 +57,9 @@ const (
 // that it is among the first of each table.
 const foreigner = "89.160.20.156"
 
+// journaled is a user whom only a journal names.
+const journaled = "nobody-but-the-journal"
+
 // handwritten returns what happens on no quiet day: lines for those panels that the
 // site leaves empty.
 func handwritten() (events []demo.Event) {
@@ -76,6 +79,9 @@ func handwritten() (events []demo.Event) {
 		add(demo.VPCFlowLogGroup, flowStream, "2 %s eni-0123456789abcdef0 %s 10.0.0.5 %d 3389 6 1 40 1795169410 1795169470 REJECT OK", demo.Account, foreigner, port)
 		trail(`"type":"IAMUser"`, "ListUsers", `,"errorCode":"AccessDenied"`)
 	}
+	// As the CloudWatch agent sends it from a journal, where there is no /var/log/secure.
+	add(demo.SSHLogGroup, sshStream, `{"body":{"MESSAGE":"Failed password for invalid user %s from %s port 50000 ssh2",`+
+		`"SYSLOG_IDENTIFIER":"sshd","_PID":"123","_HOSTNAME":"ip-192-0-2-21"}}`, journaled, foreigner)
 	add(demo.SSHLogGroup, sshStream, "Nov 20 10:11:12 ip-192-0-2-21 sshd[123]: Unable to negotiate with %s port 50000: "+
 		"no matching key exchange method found. Their offer: diffie-hellman-group1-sha1 [preauth]", foreigner)
 	add(demo.VPCFlowLogGroup, flowStream, "2 %s eni-0123456789abcdef0 %s 10.0.0.5 50000 22 6 20 4000 1795169410 1795169470 ACCEPT OK", demo.Account, foreigner)

@@ -241,6 +241,9 @@ func wantAnalyses(t *testing.T, lab *daemon.Index, put []demo.Event) {
 			t.Errorf("%s: got %d documents, want %d and not none", id, got, want)
 		}
 	}
+	if got := search(t, lab, object{"query": object{"term": object{"user.name": journaled}}, "size": 0}).Hits.Total.Value; got != 1 {
+		t.Errorf("got %d documents of the journal's user, want 1", got)
+	}
 	for id, want := range map[string]map[string]int{
 		"shipperd-lab-response-codes": direct.statuses,
 		"shipperd-lab-ssh":            direct.attackers,
