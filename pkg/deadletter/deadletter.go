@@ -160,7 +160,7 @@ func (s *Store) report(err error) {
 func (s *Store) writeQueue() error {
 	batch, err := s.takeBatch()
 	if err != nil {
-		return errors.Join(err, s.closeSegment()) // so that it can be replayed
+		return errors.Join(err, s.closeSegment(), s.folder.recover()) // so that all can be replayed
 	}
 	if len(batch) == 0 {
 		return nil

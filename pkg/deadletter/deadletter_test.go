@@ -8,8 +8,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -273,6 +275,66 @@ func TestThreat17FullStoreBlocksUntilThereIsRoom(t *testing.T) {
 			t.Errorf("got letters %q, want the patient one alone", got)
 		}
 	})
+}
+
+// replayAll takes all letters out of the closed segments.
+func replayAll(t *testing.T, fsys disk.FS) {
+	t.Helper()
+	a := mustOpenArchive(t, fsys)
+	for _, segment := range segments(t, a) {
+		if err := a.Settle(segment, func(*record.Letter) bool { return true }); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReplayedSegmentCountsNoMoreWhenItsNumberComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := &disktest.FS{}
+		s := mustOpen(t, fsys, Config{Dir: testConfig.Dir, MaxSize: 10 << 10})
+		for range 20 { // each time the only segment's number is free again
+			s.put(t, sized("1", 4<<10))
+			<-time.After(2 * segmentAge) // it closes by age
+			replayAll(t, fsys)
+		}
+		if got := s.metric(t, "bytes"); got != 0 {
+			t.Errorf("got %v bytes, want 0", got)
+		}
+		s.close(t)
+	})
+}
+
+func TestSegmentThatCouldNotBeClosedIsClosedLater(t *testing.T) {
+	for name, next := range map[string]record.Letter{"by the next letter": letter("2"), "when the store is full": sized("2", 9<<10)} {
+		synctest.Test(t, func(t *testing.T) {
+			var failing atomic.Bool
+			fsys := &disktest.FS{Fault: func(op, _ string) error {
+				if op == "rename" && failing.Load() {
+					return syscall.EIO
+				}
+				return nil
+			}}
+			s := mustOpen(t, fsys, Config{Dir: testConfig.Dir, MaxSize: 10 << 10})
+			s.put(t, sized("1", 4<<10))
+			failing.Store(true)
+			<-time.After(2 * segmentAge)
+			failing.Store(false)
+			if names := fsys.Names(); !cmp.Equal(names, []string{"dead/0000000001.ndjson.open"}) {
+				t.Fatalf("%s: got files %q, want the segment left open", name, names)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_ = s.Put(ctx, next) // there is room for one of them only
+			replayAll(t, fsys)
+			if names := fsys.Names(); slices.Contains(names, "dead/0000000001.ndjson.open") || slices.Contains(names, "dead/0000000001.ndjson") {
+				t.Errorf("%s: got files %q, want the first segment replayed", name, names)
+			}
+			s.close(t)
+		})
+	}
 }
 
 func TestLetterLargerThanTheQuotaGoesIntoAnEmptyStore(t *testing.T) {

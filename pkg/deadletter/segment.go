@@ -74,8 +74,9 @@ func (f folder) list() ([]file, error) {
 	return files, nil
 }
 
-// recover closes the segments that a crash left open, cut after their last whole
-// line. The rest was never durable, and its record is read again.
+// recover closes the segments that a crash or a failing disk left open, cut after
+// their last whole line. The rest was never durable: its record is read again, or its
+// letters are still to be written. No segment may be being written.
 func (f folder) recover() error {
 	files, err := f.list()
 	if err != nil {
@@ -139,6 +140,9 @@ type segmentWriter struct {
 
 // openSegment begins a new segment. The caller has the turn.
 func (s *Store) openSegment() error {
+	if err := s.folder.recover(); err != nil {
+		return err
+	}
 	files, err := s.folder.list()
 	if err != nil {
 		return err
@@ -212,7 +216,7 @@ func (s *Store) write(batch []*put) error {
 // closeFull closes a segment whose letters are durable, whatever comes of it.
 func (s *Store) closeFull() {
 	if err := s.closeSegment(); err != nil {
-		s.log.Warn("a segment of dead letters could not be closed; it can be replayed after the next start", zap.Error(err))
+		s.log.Warn("a segment of dead letters could not be closed; it can be replayed once the next letter is written, or after the next start", zap.Error(err))
 	}
 }
 

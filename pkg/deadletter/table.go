@@ -77,7 +77,14 @@ func (t *table) oldest() time.Time {
 	return oldest
 }
 
-func (t *table) begin(base string) { t.segments[base] = &segment{} }
+// begin adds an empty segment. One of the same number that was known has been replayed:
+// its number was free.
+func (t *table) begin(base string) {
+	if t.segments[base] != nil {
+		t.drop(base)
+	}
+	t.segments[base] = &segment{}
+}
 
 func (t *table) add(base string, l stored) {
 	s := t.segments[base]
