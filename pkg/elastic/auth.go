@@ -49,13 +49,13 @@ func newAuth(ctx context.Context, c AuthConfig, endpoint *url.URL) (auth, error)
 	}
 	switch kind {
 	case "basic":
-		return newFileAuth(c.PasswordFile, func(password string) string {
+		return newFileAuth("auth.password_file", c.PasswordFile, func(password string) string {
 			r := http.Request{Header: http.Header{}}
 			r.SetBasicAuth(c.Username, password)
 			return r.Header.Get("Authorization")
 		})
 	case "api_key":
-		return newFileAuth(c.APIKeyFile, func(key string) string { return "ApiKey " + key })
+		return newFileAuth("auth.api_key_file", c.APIKeyFile, func(key string) string { return "ApiKey " + key })
 	case "sigv4":
 		return newSigner(ctx, c, endpoint.Hostname())
 	}
@@ -70,13 +70,14 @@ func (noAuth) secrets() []string                                      { return n
 
 // fileAuth sends a header made of a secret in a file.
 type fileAuth struct {
+	key    string // of the configuration, that names the file
 	file   string
 	header func(secret string) string
 	secret atomic.Pointer[setting.Secret]
 }
 
-func newFileAuth(file string, header func(string) string) (*fileAuth, error) {
-	a := &fileAuth{file: file, header: header}
+func newFileAuth(key, file string, header func(string) string) (*fileAuth, error) {
+	a := &fileAuth{key: key, file: file, header: header}
 	return a, a.refresh()
 }
 
@@ -89,11 +90,11 @@ func (a *fileAuth) authorize(_ context.Context, request *http.Request, _ []byte)
 func (a *fileAuth) refresh() error {
 	content, err := os.ReadFile(a.file)
 	if err != nil {
-		return fmt.Errorf("read secret: %w", err)
+		return fmt.Errorf("%s: %w", a.key, err)
 	}
 	text := strings.TrimSpace(string(content))
 	if text == "" || strings.ContainsAny(text, "\r\n") {
-		return fmt.Errorf("read secret: %s does not hold one line", a.file)
+		return fmt.Errorf("%s: %s does not hold one line", a.key, a.file)
 	}
 	secret := setting.NewSecret(text)
 	a.secret.Store(&secret)

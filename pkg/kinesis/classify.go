@@ -130,7 +130,7 @@ func is[E error](err error) bool {
 	return ok
 }
 
-// advice says in one sentence what a person has to do, for reasons that pause.
+// advice says in one sentence what a person has to do.
 func advice(r reason, op string) string {
 	switch r {
 	case denied:
@@ -139,6 +139,10 @@ func advice(r reason, op string) string {
 		return "allow kms:Decrypt on the stream's key, and enable the key"
 	case notFound:
 		return "check kinesis.stream and kinesis.region, or create the stream"
+	case timeout, network:
+		return "check kinesis.region, kinesis.endpoint and the network; shipperd tries again without end"
+	case other:
+		return "where the error speaks of credentials, give the process a role or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; shipperd tries again without end"
 	default:
 		return "nothing; shipperd tries again without end"
 	}
