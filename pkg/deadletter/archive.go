@@ -58,7 +58,8 @@ func (f folder) recoverUnlessWritten() error {
 	return errors.Join(f.recover(), unlock())
 }
 
-// removeTemporary removes what a crash in Settle left. Store makes no such files.
+// removeTemporary removes what a crash in Settle or recover left. A Store that recovers at
+// this moment fails and tries again.
 func (f folder) removeTemporary() error {
 	entries, err := f.fsys.ReadDir(f.dir)
 	for _, entry := range entries {

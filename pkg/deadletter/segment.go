@@ -74,9 +74,9 @@ func (f folder) list() ([]file, error) {
 	return files, nil
 }
 
-// recover closes the segments that a crash or a failing disk left open, cut after
-// their last whole line. The rest was never durable: its record is read again, or its
-// letters are still to be written. No segment may be being written.
+// recover closes the segments that a crash or a failing disk left open, up to their
+// last whole line. The rest was never durable: its record is read again, or its letters
+// are still to be written. No segment may be being written.
 func (f folder) recover() error {
 	files, err := f.list()
 	if err != nil {
@@ -93,33 +93,20 @@ func (f folder) recover() error {
 	return nil
 }
 
+// recoverSegment writes the lines anew: after a failed fsync they may be in the cache
+// only, and no later fsync of that file tells.
 func (f folder) recoverSegment(file file) error {
 	name := f.path(file.name())
 	content, err := disk.ReadFile(f.fsys, name)
 	if err != nil {
 		return err
 	}
-	whole := bytes.LastIndexByte(content, '\n') + 1
-	if whole == 0 {
-		return errors.Join(f.fsys.Remove(name), f.fsys.SyncDir(f.dir))
-	}
-	if whole < len(content) {
-		if err := f.cut(name, int64(whole)); err != nil {
+	if whole := bytes.LastIndexByte(content, '\n') + 1; whole > 0 {
+		if err := disk.Replace(f.fsys, f.path(file.base+closedSuffix), content[:whole]); err != nil {
 			return err
 		}
 	}
-	return f.close(file.base)
-}
-
-func (f folder) cut(name string, size int64) error {
-	opened, err := f.fsys.OpenFile(name, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	if err = opened.Truncate(size); err == nil {
-		err = opened.Sync()
-	}
-	return errors.Join(err, opened.Close())
+	return errors.Join(f.fsys.Remove(name), f.fsys.SyncDir(f.dir))
 }
 
 // close gives an open segment its closed name.
@@ -220,18 +207,15 @@ func (s *Store) closeFull() {
 	}
 }
 
-// giveUpSegment closes the segment, if there is one, without what was written
-// since the last success.
+// giveUpSegment ends the segment, if there is one, without what was written since the
+// last success.
 func (s *Store) giveUpSegment() error {
 	w := s.active
 	if w == nil {
 		return nil
 	}
-	if w.bytes > 0 {
-		return errors.Join(w.file.Truncate(w.bytes), s.closeSegment())
-	}
 	s.leave(w)
-	return errors.Join(w.file.Close(), s.folder.fsys.Remove(s.folder.path(w.number+openSuffix)))
+	return errors.Join(w.file.Truncate(w.bytes), w.file.Close(), s.folder.recover())
 }
 
 // closeSegment closes the segment, if there is one. The caller has the turn.

@@ -76,9 +76,7 @@ func newPlan(r *rand.Rand) plan {
 		p.gzip = "on"
 	}
 	if r.IntN(4) == 0 {
-		// A letter has up to 900 bytes. What a failing disk leaves behind counts for the
-		// quota, and nobody can take it away until the next start.
-		p.letters, p.disk = 1+r.Int64N(2000), 0
+		p.letters = 1 + r.Int64N(2000) // a letter has up to 900 bytes
 	}
 	p.calm = p.spread + time.Duration(10+r.IntN(50))*time.Second
 	kinds := []string{
