@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -15,7 +16,7 @@ type metrics struct {
 	controlMessages prometheus.Counter
 	eventLatency    prometheus.Histogram
 	deliveryLatency prometheus.Histogram
-	commitErrors    prometheus.Counter
+	commitErrors    *prometheus.CounterVec
 
 	failingSince time.Time // of the store; zero while it works. The committer's alone.
 }
@@ -32,12 +33,15 @@ func newMetrics(reg prometheus.Registerer, p *Pipeline) *metrics {
 			"From the time of a record's oldest event to its acknowledgement; one observation a record.")),
 		deliveryLatency: prometheus.NewHistogram(latency("shipperd_delivery_latency_seconds",
 			"From a record's arrival in Kinesis to its acknowledgement; one observation a record.")),
-		commitErrors: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "shipperd_checkpoint_errors_total", Help: "Checkpoint writes that failed; they are tried again.",
-		}),
+		commitErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "shipperd_checkpoint_errors_total", Help: "Checkpoint writes that failed, by why; they are tried again.",
+		}, []string{"reason"}),
 	}
 	for _, reason := range []string{record.ReasonUndecodable, record.ReasonOversize, record.ReasonPanic} {
 		m.decodeFailures.WithLabelValues(reason)
+	}
+	for _, reason := range checkpoint.Reasons() {
+		m.commitErrors.WithLabelValues(reason)
 	}
 	reg.MustRegister(m.decodeFailures, m.controlMessages, m.eventLatency, m.deliveryLatency, m.commitErrors,
 		newAccountCollector(p.account), newStateCollector(p))
@@ -70,7 +74,7 @@ func (m *metrics) settled(r *record.Record) {
 }
 
 func (m *metrics) commitFailed(log *zap.Logger, err error) {
-	m.commitErrors.Inc()
+	m.commitErrors.WithLabelValues(checkpoint.Reason(err)).Inc()
 	if m.failingSince.IsZero() {
 		m.failingSince = time.Now()
 		log.Error("the checkpoint cannot be stored: delivery goes on, a restart would read again from the last one that was", zap.Error(err))
