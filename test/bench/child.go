@@ -49,7 +49,7 @@ func runChild() error {
 	if err != nil {
 		return err
 	}
-	perShard := t.Events / t.Setup.EventsPerRecord / t.Setup.Shards
+	perShard := max(2, t.Events/t.Setup.EventsPerRecord/t.Setup.Shards) // some of each shard
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	from := &stream{records: t.Records, shards: t.Setup.Shards, length: perShard, created: time.Now().Add(-time.Hour)}
