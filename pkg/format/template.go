@@ -60,31 +60,23 @@ type values [slotCount][]byte
 // placeholder returns the part that {name} stands for. A template is ours, so an
 // unknown name is a mistake in the table.
 func placeholder(name string) part {
-	switch name {
-	case "method":
-		return part{slot: slotMethod, takes: takesWord}
-	case "user":
-		return part{slot: slotUser, takes: takesMost}
-	case "address":
-		return part{slot: slotAddress, takes: takesWord}
-	case "port":
-		return part{slot: slotPort, takes: takesDigits}
-	case "destination":
-		return part{slot: slotDestination, takes: takesWord}
-	case "destination port":
-		return part{slot: slotDestinationPort, takes: takesDigits}
-	case "word":
-		return part{slot: slotAny, takes: takesWord}
-	case "number":
-		return part{slot: slotAny, takes: takesDigits}
-	case "text":
-		return part{slot: slotAny, takes: takesMost}
-	case "until":
-		return part{slot: slotAny, takes: takesLeast}
-	case "rest":
-		return part{slot: slotAny, takes: takesRest}
+	p, ok := map[string]part{
+		"method":           {slot: slotMethod, takes: takesWord},
+		"user":             {slot: slotUser, takes: takesMost},
+		"address":          {slot: slotAddress, takes: takesWord},
+		"port":             {slot: slotPort, takes: takesDigits},
+		"destination":      {slot: slotDestination, takes: takesWord},
+		"destination port": {slot: slotDestinationPort, takes: takesDigits},
+		"word":             {slot: slotAny, takes: takesWord},
+		"number":           {slot: slotAny, takes: takesDigits},
+		"text":             {slot: slotAny, takes: takesMost},
+		"until":            {slot: slotAny, takes: takesLeast},
+		"rest":             {slot: slotAny, takes: takesRest},
+	}[name]
+	if !ok {
+		panic("format: no placeholder {" + name + "}")
 	}
-	panic("format: no placeholder {" + name + "}")
+	return p
 }
 
 // alternatives writes out the first (a|b|) of a template, and so all of them.
