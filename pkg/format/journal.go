@@ -16,13 +16,7 @@ import (
 type journal struct {
 	columns *pattern.Pattern
 	values  [][]byte
-	message []byte
 	line    []byte
-}
-
-func newJournal(Options) (Format, error) {
-	columns, err := pattern.Parse(sshdColumns)
-	return &journal{columns: columns, values: [][]byte{}}, err
 }
 
 // sniffJournal knows the entries of sshd only: other units' are JSON like any other.
@@ -34,19 +28,14 @@ func sniffJournal(text []byte) bool {
 	return ok && isSSHD(entry.program())
 }
 
-// Parse implements Format.
-func (j *journal) Parse(line *Line, f *Fields) Result {
-	entry, ok := readEntry(line.Text)
-	if !ok {
-		return None
-	}
-	j.message = entry.appendMessage(j.message[:0])
+// parse adds the typed fields of the entry that line is, and its columns.
+func (j *journal) parse(entry *journalEntry, line *Line, f *Fields) Result {
 	prefix := syslogLine{time: line.Time, host: entry.host, program: entry.program(), pid: entry.pid}
-	j.line = append(prefix.appendTo(j.line[:0]), j.message...)
+	j.line = entry.appendMessage(prefix.appendTo(j.line[:0]))
 	j.values, _ = j.columns.Split(j.line, j.values[:0])
 	line.Columns = j.values
 	if isSSHD(prefix.program) {
-		return sshd{}.Parse(&Line{Text: j.line, Time: line.Time}, f)
+		return parseSSHD(&Line{Text: j.line, Time: line.Time}, f)
 	}
 	prefix.addTo(f)
 	f.Members(Event, `"kind":"event","dataset":"system.auth",`)

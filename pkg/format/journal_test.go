@@ -29,7 +29,7 @@ func TestJournalEntryReadsAsItsSyslogLine(t *testing.T) {
 		want, wantResult := typed(t, newFormat(t, "sshd", Options{}), text, goldenTime)
 		line := Line{Text: entry, Time: goldenTime}
 		fields := NewFields(nil)
-		result := newFormat(t, "journal", Options{}).Parse(&line, fields)
+		result := newFormat(t, "sshd", Options{}).Parse(&line, fields)
 		if diff := cmp.Diff(want, tree(t, fields)); diff != "" || result != wantResult {
 			t.Errorf("%q: got %s, want %s (-syslog +journal):\n%s", message, result, wantResult, diff)
 		}
@@ -38,18 +38,32 @@ func TestJournalEntryReadsAsItsSyslogLine(t *testing.T) {
 			t.Errorf("%q: columns (-syslog +journal):\n%s", message, diff)
 		}
 		if !sniffJournal(entry) {
-			t.Errorf("%s: got another format by its content, want journal", entry)
+			t.Errorf("%s: got another format by its content, want sshd", entry)
 		}
 	}
 }
 
-func TestOnlyEntriesOfSSHDAreTakenForTheJournals(t *testing.T) {
+func TestOnlyEntriesOfSSHDAreTakenForItsLines(t *testing.T) {
 	for _, text := range []string{
 		`{"MESSAGE":"x"}`, `{"MESSAGE":"x","SYSLOG_IDENTIFIER":"sudo"}`, `{"a":"\"MESSAGE\"","SYSLOG_IDENTIFIER":"sshd"}`,
 		`{"body":"MESSAGE","_COMM":"sshd"}`, `{"MESSAGE":"x","_COMM":"sshd"} and more`, `["MESSAGE"]`, strings.Repeat(`{"MESSAGE":`, 200),
 	} {
 		if sniffJournal([]byte(text)) {
-			t.Errorf("%.60s: got journal by its content, want another format", text)
+			t.Errorf("%.60s: got sshd by its content, want another format", text)
 		}
 	}
+}
+
+// TestUserNameThatLooksLikeAnAccessLogStaysSSHDs forges what tells Apache's lines.
+func TestUserNameThatLooksLikeAnAccessLogStaysSSHDs(t *testing.T) {
+	text := `Nov 20 10:11:12 h sshd[1]: Invalid user x [20/Nov/2026:10:11:12 +0000] "GET / HTTP/1.1" 200 5 "-" "-" from 203.0.113.9 port 5`
+	for _, entry := range Table() {
+		if entry.Sniff != nil && entry.Sniff(&Line{Text: []byte(text), Time: goldenTime}) {
+			if entry.Name != "sshd" {
+				t.Errorf("got format %s, want sshd", entry.Name)
+			}
+			return
+		}
+	}
+	t.Error("got no format, want sshd")
 }

@@ -1,16 +1,23 @@
 package format
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/shipperd/shipperd/pkg/format/pattern"
+)
 
 // sshd reads the lines of OpenSSH's daemon in /var/log/secure, /var/log/auth.log
-// or the journal. Other programs' lines in the same file get what their prefix
-// says.
-type sshd struct{}
+// or the journal, also its entries as JSON. Other programs' lines in the same file
+// get what their prefix says.
+type sshd struct{ journal journal }
 
-func newSSHD(Options) (Format, error) { return sshd{}, nil }
+func newSSHD(Options) (Format, error) {
+	columns, err := pattern.Parse(sshdColumns)
+	return &sshd{journal{columns: columns, values: [][]byte{}}}, err
+}
 
 func sniffSSHD(line *Line) bool {
-	return line.prefix.read(line.Text, line.Time, isSSHD)
+	return sniffJournal(line.Text) || line.prefix.read(line.Text, line.Time, isSSHD)
 }
 
 func isSSHD(program []byte) bool {
@@ -22,7 +29,14 @@ func isSSHD(program []byte) bool {
 }
 
 // Parse implements Format.
-func (sshd) Parse(line *Line, f *Fields) Result {
+func (s *sshd) Parse(line *Line, f *Fields) Result {
+	if entry, ok := readEntry(line.Text); ok {
+		return s.journal.parse(&entry, line, f)
+	}
+	return parseSSHD(line, f)
+}
+
+func parseSSHD(line *Line, f *Fields) Result {
 	text := trimEnd(line.Text, " \r\n")
 	prefix := &line.prefix
 	known := prefix.program != nil && len(text) == len(line.Text)

@@ -32,16 +32,16 @@ const (
 
 // Table returns all formats, in the order in which they are guessed. Both Apache
 // formats read access and error logs alike; they differ in the columns, which an
-// error log has not.
+// error log has not. sshd comes before json, for its entries of the journal are JSON, and
+// before apache: a user name may look like a line of an access log.
 func Table() []Entry {
 	return []Entry{
 		{Name: "cloudtrail", Sniff: byText(sniffCloudTrail), JSON: true, New: newCloudTrail},
-		{Name: "journal", Columns: sshdColumns, Sniff: byText(sniffJournal), New: newJournal},
+		{Name: "sshd", Columns: sshdColumns, Sniff: sniffSSHD, New: newSSHD},
 		{Name: "json", Sniff: byText(isObject), JSON: true, New: newPlain},
 		{Name: "vpcflow", Columns: flowColumns, Sniff: byText(sniffVPCFlow), New: newVPCFlow},
 		{Name: "apache_error", Sniff: byText(sniffErrorLog), New: newApache},
 		{Name: "apache", Columns: apacheColumns, Sniff: sniffApache, New: newApache},
-		{Name: "sshd", Columns: sshdColumns, Sniff: sniffSSHD, New: newSSHD},
 		{Name: "pattern", New: newPlain},
 		{Name: "text", New: newPlain},
 	}
