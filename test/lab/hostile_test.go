@@ -96,12 +96,12 @@ func TestParametersOfAnySizeAreAccepted(t *testing.T) {
 // A mapping of before, in which names of events are numbers, is repaired in place.
 func TestReducedDocumentsAreMadeWhole(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *engine) {
-		e.ask(http.MethodPut, "/"+e.index(), `{"settings":{"number_of_replicas":0},"mappings":{"properties":{"eventName":{"type":"long"}}}}`, nil)
+		e.server.Ask(http.MethodPut, "/"+e.index(), `{"settings":{"number_of_replicas":0},"mappings":{"properties":{"eventName":{"type":"long"}}}}`, new(any))
 		events := e.write("CloudTrailLogGroup", "s", corpus(t, "invictus-ir-aws_dataset/CloudTrail/*.json")[:120]...)
 		if got := outcomes(events); got["indexed reduced"] != len(events) {
 			t.Fatalf("got %v, want all reduced", got)
 		}
-		e.ask(http.MethodPut, "/"+e.index()+"/_mapping", `{"properties":{"eventName":{"type":"long","ignore_malformed":true}}}`, nil)
+		e.server.Ask(http.MethodPut, "/"+e.index()+"/_mapping", `{"properties":{"eventName":{"type":"long","ignore_malformed":true}}}`, new(any))
 		e.count(`{"match_all":{}}`) // refreshes
 		r := replay.Reduced{Sink: e.sink, Decoder: e.decoder, Index: e.config.IndexPrefix + "*", Report: func(replay.ReducedProgress) {}}
 		for _, want := range []int{len(events), 0} {
@@ -121,12 +121,12 @@ func TestReducedDocumentsAreMadeWhole(t *testing.T) {
 func TestReplayAfterTheTemplateWasRepaired(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *engine) {
 		name := "/_index_template/shipperd-" + e.config.IndexPrefix
-		e.ask(http.MethodPut, name, `{"index_patterns":["`+e.config.IndexPrefix+`-*"],"priority":200,"template":{
-			"settings":{"number_of_replicas":0},"mappings":{"properties":{"@log_stream":{"type":"long"}}}}}`, nil)
+		e.server.Ask(http.MethodPut, name, `{"index_patterns":["`+e.config.IndexPrefix+`-*"],"priority":200,"template":{
+			"settings":{"number_of_replicas":0},"mappings":{"properties":{"@log_stream":{"type":"long"}}}}}`, new(any))
 		const refused = 20
 		e.refuse(refused)
 
-		e.ask(http.MethodDelete, name, "", nil)
+		e.server.Ask(http.MethodDelete, name, "", new(any))
 		e.install()
 		archive, err := deadletter.OpenArchive(t.Context(), disk.OS{}, deadletter.Config{Dir: e.dir, MaxSize: setting.GiB}, zap.NewNop())
 		if err != nil {

@@ -5,13 +5,10 @@
 package lab
 
 import (
-	"bytes"
 	"cmp"
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -31,13 +28,14 @@ import (
 	"github.com/shipperd/shipperd/pkg/record"
 	"github.com/shipperd/shipperd/pkg/setting"
 	"github.com/shipperd/shipperd/pkg/template"
+	"github.com/shipperd/shipperd/test/daemon"
 	"github.com/shipperd/shipperd/test/servers"
 )
 
 // engine is a real server with indices of a test's own.
 type engine struct {
 	t       *testing.T
-	url     string
+	server  *daemon.Index
 	config  document.Config
 	decoder *document.Decoder
 	sink    *elastic.Sink
@@ -59,9 +57,9 @@ func onEachEngine(t *testing.T, test func(t *testing.T, e *engine)) {
 // onEachEngineAndMapping calls test on both engines, with and without the template.
 func onEachEngineAndMapping(t *testing.T, test func(t *testing.T, e *engine, templated bool)) {
 	onEachEngine(t, func(t *testing.T, e *engine) {
-		t.Run("dynamic", func(t *testing.T) { test(t, newEngine(t, e.url), false) })
+		t.Run("dynamic", func(t *testing.T) { test(t, newEngine(t, e.server.URL), false) })
 		t.Run("template", func(t *testing.T) {
-			e := newEngine(t, e.url)
+			e := newEngine(t, e.server.URL)
 			e.install()
 			test(t, e, true)
 		})
@@ -70,13 +68,9 @@ func onEachEngineAndMapping(t *testing.T, test func(t *testing.T, e *engine, tem
 
 func newEngine(t *testing.T, url string) *engine {
 	t.Helper()
-	e := &engine{t: t, url: url, config: document.DefaultConfig(), dir: t.TempDir()}
+	e := &engine{t: t, config: document.DefaultConfig(), dir: t.TempDir()}
 	e.config.IndexPrefix = "lab-" + strings.ToLower(rand.Text()[:10])
-	t.Cleanup(func() {
-		for _, path := range []string{"/_index_template/shipperd-" + e.config.IndexPrefix, "/" + e.config.IndexPrefix + "*"} {
-			_, _ = e.send(context.WithoutCancel(t.Context()), http.MethodDelete, path, "") // where it fails, a shared server keeps it
-		}
-	})
+	e.server = daemon.NewIndex(t, url, e.config.IndexPrefix)
 	e.decode(document.Options{})
 	var err error
 	e.letters, err = deadletter.Open(t.Context(), disk.OS{}, deadletter.Config{Dir: e.dir, MaxSize: setting.GiB}, zap.NewNop(), prometheus.NewRegistry())
@@ -100,7 +94,7 @@ func (e *engine) decode(o document.Options) {
 func (e *engine) newSink(letters elastic.DeadLetters) *elastic.Sink {
 	e.t.Helper()
 	c := elastic.DefaultConfig()
-	c.Endpoints = []string{e.url}
+	c.Endpoints = []string{e.server.URL}
 	sink, err := elastic.New(e.t.Context(), c, elastic.Deps{
 		Letters: letters, Progress: &progress.Monitor{}, Draining: make(chan struct{}), Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
 	})
@@ -206,50 +200,14 @@ func (e *engine) wantWhole(what string, events []record.Event) (indexed int) {
 	return got["indexed"]
 }
 
-func (e *engine) send(ctx context.Context, method, path, body string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, e.url+path, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	reply, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode >= http.StatusMultipleChoices {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, bytes.TrimSpace(reply))
-	}
-	return reply, err
-}
-
-// ask sends a request and reads its reply into v, unless it is nil.
-func (e *engine) ask(method, path, body string, v any) {
-	e.t.Helper()
-	reply, err := e.send(e.t.Context(), method, path, body)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	if v == nil {
-		return
-	}
-	if err := json.Unmarshal(reply, v); err != nil {
-		e.t.Fatalf("%s %s: %v in %s", method, path, err, reply)
-	}
-}
-
 // count returns how many documents match a query.
 func (e *engine) count(query string) int {
 	e.t.Helper()
-	e.ask(http.MethodPost, "/"+e.config.IndexPrefix+"*/_refresh", "", nil)
-	var reply struct {
-		Count int `json:"count"`
+	n, err := e.server.Count(query)
+	if err != nil {
+		e.t.Fatal(err)
 	}
-	e.ask(http.MethodPost, "/"+e.config.IndexPrefix+"*/_count", `{"query":`+query+`}`, &reply)
-	return reply.Count
+	return n
 }
 
 // fields counts the fields of the day's index as the engine does.
@@ -258,7 +216,7 @@ func (e *engine) fields() int {
 	var reply map[string]struct {
 		Mappings map[string]any `json:"mappings"`
 	}
-	e.ask(http.MethodGet, "/"+e.index()+"/_mapping", "", &reply)
+	e.server.Ask(http.MethodGet, "/"+e.index()+"/_mapping", "", &reply)
 	return countFields(reply[e.index()].Mappings)
 }
 
