@@ -55,8 +55,10 @@ type access struct {
 	spaced                  bool // blanks stand around each quoted field, and nothing after the last
 }
 
+// sniffApache knows a line by its date. A user name of sshd may look like one, too.
 func sniffApache(line *Line) bool {
-	return line.dated.cutDate(line.Text)
+	return line.dated.cutDate(line.Text) &&
+		!(bytes.Contains(line.dated.head, []byte("sshd")) && new(syslogLine).read(line.Text, line.Time, isSSHD))
 }
 
 func (a *access) parse(f *Fields) Result {

@@ -32,20 +32,23 @@ const (
 
 // Table returns all formats, in the order in which they are guessed. Both Apache
 // formats read access and error logs alike; they differ in the columns, which an
-// error log has not. sshd comes before json, for its entries of the journal are JSON, and
-// before apache: a user name may look like a line of an access log.
+// error log has not. sshd comes last, for it takes longest to know: what looks like its
+// lines, json and apache leave to it.
 func Table() []Entry {
 	return []Entry{
 		{Name: "cloudtrail", Sniff: byText(sniffCloudTrail), JSON: true, New: newCloudTrail},
-		{Name: "sshd", Columns: sshdColumns, Sniff: sniffSSHD, New: newSSHD},
-		{Name: "json", Sniff: byText(isObject), JSON: true, New: newPlain},
+		{Name: "json", Sniff: byText(sniffJSON), JSON: true, New: newPlain},
 		{Name: "vpcflow", Columns: flowColumns, Sniff: byText(sniffVPCFlow), New: newVPCFlow},
 		{Name: "apache_error", Sniff: byText(sniffErrorLog), New: newApache},
 		{Name: "apache", Columns: apacheColumns, Sniff: sniffApache, New: newApache},
+		{Name: "sshd", Columns: sshdColumns, Sniff: sniffSSHD, New: newSSHD},
 		{Name: "pattern", New: newPlain},
 		{Name: "text", New: newPlain},
 	}
 }
+
+// sniffJSON knows any object but sshd's entries of the journal.
+func sniffJSON(text []byte) bool { return isObject(text) && !sniffJournal(text) }
 
 func byText(sniff func(text []byte) bool) func(*Line) bool {
 	return func(line *Line) bool { return sniff(line.Text) }
