@@ -57,8 +57,11 @@ type access struct {
 
 // sniffApache knows a line by its date. A user name of sshd may look like one, too.
 func sniffApache(line *Line) bool {
-	return line.dated.cutDate(line.Text) &&
-		!(bytes.Contains(line.dated.head, []byte("sshd")) && new(syslogLine).read(line.Text, line.Time, isSSHD))
+	if !line.dated.cutDate(line.Text) {
+		return false
+	}
+	forged := bytes.Contains(line.dated.head, []byte("sshd")) && new(syslogLine).read(line.Text, line.Time, isSSHD)
+	return !forged
 }
 
 func (a *access) parse(f *Fields) Result {
