@@ -39,17 +39,17 @@ func (c Config) LimitHeap(workers int) *Heap {
 	return h
 }
 
-// decoded makes room for records whose documents take so many bytes, one for each
-// worker and as much again for what it was made of: under a limit that large records do
-// not fit into, the collector would run all the time. A bomb does not count for more than
-// twice the budget.
+// decoded makes room for records whose documents take so many bytes, three for each
+// worker: the one that it makes, what that is made of, and the garbage of the one before.
+// Under a limit that large records do not fit into, the collector would run all the time.
+// A bomb does not count for more than twice the budget.
 func (h *Heap) decoded(bytes int64) {
 	if h == nil {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if rest := min(2*h.workers*bytes, h.most); rest > h.rest {
+	if rest := min(3*h.workers*bytes, h.most); rest > h.rest {
 		h.rest = rest
 		debug.SetMemoryLimit(h.base + h.rest)
 	}

@@ -17,8 +17,8 @@ func TestHeapMakesRoomForLargeRecords(t *testing.T) {
 	usual := debug.SetMemoryLimit(-1)
 	for _, step := range []struct{ record, more setting.Size }{
 		{1 * setting.MiB, 0},                          // fits into the rest
-		{28 * setting.MiB, (112 - 24) * setting.MiB},  // twice one for each worker
-		{1 * setting.MiB, (112 - 24) * setting.MiB},   // more of the kind are to be expected
+		{16 * setting.MiB, (96 - 24) * setting.MiB},   // three for each worker
+		{1 * setting.MiB, (96 - 24) * setting.MiB},    // more large ones are to be expected
 		{256 * setting.MiB, (128 - 24) * setting.MiB}, // a bomb: twice the budget
 	} {
 		heap.decoded(int64(step.record))

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,8 +15,8 @@ import (
 const streamName = "bench"
 
 // stream is a kinesis.API whose shards serve the same few records again and again
-// under new sequence numbers. An iterator is the shard and how many of its records
-// have been read: `shard-3/120`.
+// under new sequence numbers, each shard from another one on. An iterator is the shard
+// and how many of its records have been read: `shard-3/120`.
 type stream struct {
 	records [][]byte
 	shards  int
@@ -63,15 +62,14 @@ func sequences(first, last int) []string {
 // GetRecords implements kinesis.API. Every record's data is a copy, as the SDK's are;
 // nothing else is allocated for each record, for that would be counted as the daemon's.
 func (s *stream) GetRecords(_ context.Context, in *sdk.GetRecordsInput, _ ...func(*sdk.Options)) (*sdk.GetRecordsOutput, error) {
-	shard, position, _ := strings.Cut(*in.ShardIterator, "/")
-	first, err := strconv.Atoi(position)
-	if err != nil {
+	var number, first int
+	if _, err := fmt.Sscanf(*in.ShardIterator, "shard-%d/%d", &number, &first); err != nil {
 		return nil, fmt.Errorf("iterator %q: %w", *in.ShardIterator, err)
 	}
 	last := min(first+int(*in.Limit), s.length)
 	out := &sdk.GetRecordsOutput{
 		Records:            make([]types.Record, 0, last-first),
-		NextShardIterator:  aws.String(shard + "/" + strconv.Itoa(last)),
+		NextShardIterator:  aws.String(fmt.Sprintf("shard-%d/%d", number, last)),
 		MillisBehindLatest: aws.Int64(int64(s.length - last)),
 	}
 	numbers := sequences(first, last)
@@ -79,7 +77,7 @@ func (s *stream) GetRecords(_ context.Context, in *sdk.GetRecordsInput, _ ...fun
 		out.Records = append(out.Records, types.Record{
 			SequenceNumber:              &numbers[i-first],
 			ApproximateArrivalTimestamp: &s.created,
-			Data:                        bytes.Clone(s.records[i%len(s.records)]),
+			Data:                        bytes.Clone(s.records[(number+i)%len(s.records)]),
 		})
 	}
 	return out, nil
