@@ -25,7 +25,7 @@ build: ## bin/shipperd, static and reproducible
 .PHONY: test
 test: bin/with-servers ## all tests, against real servers that are started for them
 	$(GO) vet ./...
-	bin/with-servers $(GO) test -race -timeout 20m ./...
+	bin/with-servers $(GO) test -race -timeout 20m -count 1 ./... # a cached result does not know that the binary has changed
 
 .PHONY: unit
 unit: ## the tests that need no servers
