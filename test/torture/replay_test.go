@@ -27,15 +27,7 @@ const (
 // Scenario: Elasticsearch 22.
 func TestRepairedAndReplayedNoLetterIsLeft(t *testing.T) {
 	takesAMinute(t)
-	binary, err := Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := newSite(t.Context(), binary, t.TempDir(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
+	s := newTestSite(t)
 	var state atomic.Int32
 	neverTaken(s)
 	refuseRejected := s.search.Script

@@ -70,9 +70,9 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 	}
 }
 
-// TestFaultsShowNowhereElse has a daemon meet none.
-func TestFaultsShowNowhereElse(t *testing.T) {
-	takesAMinute(t)
+// newTestSite builds the daemon and returns a site of one shard, which ends with t.
+func newTestSite(t *testing.T) *site {
+	t.Helper()
 	binary, err := Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,18 @@ func TestFaultsShowNowhereElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestFaultsShowNowhereElse has a daemon meet none.
+func TestFaultsShowNowhereElse(t *testing.T) {
+	takesAMinute(t)
+	s := newTestSite(t)
 	for number := range 2 { // the second daemon goes on where the first one ended
 		load := func(s *site) error { return s.putEvents(number, s.stream.Shards()[0], "good", 20, "") }
 		if err := s.deliver(t.Context(), load, nil); err != nil {
