@@ -37,7 +37,7 @@ func newColumns(text string, kinds *kindIndex) (*columns, error) {
 		}
 		seen[name] = true
 		m := member{name: []byte(name)}
-		m.kind = kinds.kindOf(m.name, jsonraw.Fingerprint(m.name))
+		m.kind = kinds.find(m.name)
 		m.label = append(jsonraw.AppendString(nil, m.name), ':')
 		c.members = append(c.members, m)
 	}

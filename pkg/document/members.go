@@ -2,7 +2,6 @@ package document
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
@@ -24,8 +23,9 @@ type member struct {
 	value   []byte          // its text, valid JSON
 	escapes jsonraw.Escapes // of the value, when it is a string
 	copied  []byte          // an object or array as appendValue writes it; nil where only the text counts
-	// asIs says that text[start:end] is the member as it is to be written.
-	asIs       bool
+	// isRun says that this stands for all members of text[start:end], which are to be
+	// written just so. Nothing else is set then.
+	isRun      bool
 	start, end int32
 }
 
@@ -40,10 +40,10 @@ type objects struct {
 	tree       jsonraw.Tree
 	text       []byte // that was read
 	members    []member
-	prints     []uint64 // of members
+	prints     []uint64 // of the names of members, as far as these have been settled
 	seen       uint64   // a bit for each of prints
 	copies     []byte   // of values
-	names      []byte   // texts of names that were written with escapes
+	names      []byte   // texts of names that were mended
 	open       []written
 	keys       int
 	tooComplex bool
@@ -51,7 +51,7 @@ type objects struct {
 
 // written is a member of an object that is being written: where it starts.
 type written struct {
-	mark  uint64
+	mark  uint64 // fingerprint of its name
 	start int
 }
 
@@ -69,40 +69,49 @@ func (o *objects) forget() {
 // read sets members to those of the object at text[i] and returns the index after it,
 // negative if that is no valid JSON. marks are those of the text, if it has any.
 func (o *objects) read(text []byte, i int, marks []uint32) (end int) {
-	o.forget()
-	o.text = text
-	if end = o.tree.Read(text, i, marks); end < 0 {
-		o.tooComplex = end == jsonraw.TooDeep
-		return end
-	}
-	all := o.tree.Members
-	for i := 0; i < len(all) && !o.tooComplex; i += 1 + int(all[i].Inner) {
-		o.add(&all[i], all[i+1:][:all[i].Inner])
+	if end = o.scan(text, i, marks); end >= 0 {
+		o.addAll()
 	}
 	return end
 }
 
-// add adds a member of the first level, inner are those within its value.
-func (o *objects) add(t *jsonraw.Member, inner []jsonraw.Member) {
+// scan is read without setting members.
+func (o *objects) scan(text []byte, i int, marks []uint32) (end int) {
+	o.forget()
+	o.text = text
+	end = o.tree.Read(text, i, marks, o.table.names)
+	o.tooComplex = o.tooComplex || end == jsonraw.TooDeep
+	return end
+}
+
+// addAll sets members to those that have been scanned.
+func (o *objects) addAll() {
+	o.members = o.members[:0]
+	all := o.tree.Members
+	for i := 0; i < len(all) && o.add(&all[i]); i += 1 + int(all[i].Inner) {
+		o.settle()
+	}
+}
+
+// add adds a member of the first level, or returns false when that is too complex.
+func (o *objects) add(t *jsonraw.Member) (ok bool) {
 	key := t.Key(o.text)
 	if o.keys++; o.keys > maxKeys || len(key) > maxName {
 		o.tooComplex = true
-		return
+		return false
 	}
 	m := o.push()
-	m.name, m.value, m.copied, m.escapes = key, t.Value(o.text), nil, t.Escapes
-	m.start, m.end, m.asIs = t.Start, t.End, t.Exact
-	mark := t.Print
+	m.name, m.value, m.copied, m.escapes, m.isRun = key, t.Value(o.text), nil, t.Escapes, false
+	m.kind = o.table.kindOf(t.Name, key)
 	// Without white space the label stands in the text as it is to be written.
 	label, tight := t.Label(o.text)
 	if m.label = label; !tight || t.KeyEscapes != jsonraw.Plain || !o.plain(key, o.dropDollar) {
 		m.name, m.label = o.mend(key, o.dropDollar)
-		m.asIs, mark = false, jsonraw.Fingerprint(m.name)
+		m.kind = o.table.find(m.name)
 	}
-	m.kind = o.table.kindOf(m.name, mark)
 	if t.Height > 0 && (m.kind == Unknown || m.kind == Object || m.kind == Objects) {
-		if m.asIs = m.asIs && t.Height < maxDepth && o.plainAll(inner); m.asIs {
-			o.keys += len(inner)
+		if t.Simple() && t.Height < maxDepth && o.keys+int(t.Inner) <= maxKeys {
+			o.keys += int(t.Inner)
 			m.copied = m.value
 		} else {
 			from := len(o.copies)
@@ -110,7 +119,7 @@ func (o *objects) add(t *jsonraw.Member, inner []jsonraw.Member) {
 			m.copied = o.copies[from:]
 		}
 	}
-	o.settle(mark)
+	return !o.tooComplex
 }
 
 // push returns a new member, to be filled in.
@@ -123,16 +132,26 @@ func (o *objects) push() *member {
 	return &o.members[len(o.members)-1]
 }
 
-// settle moves the last member, whose name has the given fingerprint, to the place of one
-// of the same name if there is one.
-func (o *objects) settle(mark uint64) {
+// addRun adds a member of the first level that is to be written as it stands.
+func (o *objects) addRun(t *jsonraw.Member) {
+	if n := len(o.members); n > 0 && o.members[n-1].isRun && o.members[n-1].end+1 == t.Start {
+		o.members[n-1].end = t.End
+		return
+	}
+	m := o.push()
+	m.isRun, m.start, m.end = true, t.Start, t.End
+}
+
+// settle moves the last member to the place of one of the same name if there is one.
+func (o *objects) settle() {
 	last := len(o.members) - 1
-	if bit := uint64(1) << (slotOf(mark) & 63); o.seen&bit == 0 {
+	mark := jsonraw.Fingerprint(o.members[last].name)
+	if bit := uint64(1) << (mark >> 58); o.seen&bit == 0 {
 		o.seen |= bit
 	} else {
-		for j, p := range o.prints {
-			if p == mark && bytes.Equal(o.members[j].name, o.members[last].name) {
-				o.members[j] = o.members[last]
+		for i, p := range o.prints {
+			if p == mark && bytes.Equal(o.members[i].name, o.members[last].name) {
+				o.members[i] = o.members[last]
 				o.members = o.members[:last]
 				return
 			}
@@ -149,20 +168,7 @@ func (o *objects) plain(name []byte, dropDollar bool) bool {
 	if !o.mendNames {
 		return true
 	}
-	return len(name) > 0 && !slices.Contains(name, '.')
-}
-
-// plainAll says whether the names of inner, which have no escapes, can stay as they are.
-func (o *objects) plainAll(inner []jsonraw.Member) bool {
-	if o.keys+len(inner) > maxKeys {
-		return false
-	}
-	for i := range inner {
-		if key := inner[i].Key(o.text); len(key) > maxName || !o.plain(key, false) {
-			return false
-		}
-	}
-	return !jsonraw.Repeated(o.text, inner)
+	return len(name) > 0 && bytes.IndexByte(name, '.') < 0
 }
 
 // mend returns the text of a name, and its label. Dots become '_', for an index takes

@@ -15,51 +15,74 @@ func (d *Decoder) readsMessage(route *route, reader *reader) bool {
 // readMessage reads the JSON object at the end of a message. There are no members
 // when there is none or it is too complex.
 func (d *Decoder) readMessage(e *cloudwatch.Event) {
-	d.objects.forget()
-	end := jsonraw.Invalid
+	o := &d.objects
+	o.forget()
 	brace := bytes.IndexByte(e.Text, '{')
-	if brace >= 0 {
-		end = d.objects.read(e.Text, brace, e.Marks)
+	if brace < 0 {
+		return
 	}
-	if end < 0 || jsonraw.Space(e.Text, end) != len(e.Text) {
-		d.objects.tooComplex = end == jsonraw.TooDeep
-		d.objects.forget()
-	} else if d.objects.tooComplex {
-		d.objects.forget()
+	end := o.scan(e.Text, brace, e.Marks)
+	if end >= 0 && jsonraw.Space(e.Text, end) == len(e.Text) {
+		if !d.addRuns() {
+			o.addAll()
+		}
+	}
+	if end < 0 || jsonraw.Space(e.Text, end) != len(e.Text) || o.tooComplex {
+		o.forget()
 	}
 	if jsonraw.Space(e.Text, 0) == brace {
-		d.whole = d.objects.tree.Members // nothing else is in the message
+		d.whole = o.tree.Members // nothing else is in the message
 	}
 }
 
-// appendMembers appends the members that have been read. Those that follow each other
-// in the message and can stay as they are take one copy.
-func (d *Decoder) appendMembers(dst []byte) []byte {
-	members := d.objects.members
-	for i := 0; i < len(members); {
-		m := &members[i]
-		i++
-		if !d.staysAsIs(m) {
-			dst = d.appendMember(dst, m)
-			continue
-		}
-		end := m.end
-		for i < len(members) && members[i].start == end+1 && d.staysAsIs(&members[i]) {
-			end = members[i].end
-			i++
-		}
-		dst = append(append(dst, d.objects.text[m.start:end]...), ',')
-	}
-	return dst
-}
-
-// staysAsIs says whether appendMember would write the member just as it stands.
-func (d *Decoder) staysAsIs(m *member) bool {
-	if !m.asIs || m.kind == Metadata || !fits(m.kind, m.value) {
+// addRuns is objects.addAll for the usual message, none of whose names stands twice or has
+// to be mended: members that stay as they are become runs. It returns false for others.
+func (d *Decoder) addRuns() (ok bool) {
+	o := &d.objects
+	all, keys := o.tree.Members, o.keys
+	if !o.tree.Unique || keys+len(all) > maxKeys {
 		return false
 	}
-	first := m.value[0]
-	return m.kind != JSONText || first == '"' || first == 'n' && d.documents.config.Dialect != SolutionV4
+	for i := 0; i < len(all); i += 1 + int(all[i].Inner) {
+		m := &all[i]
+		key := m.Key(o.text)
+		switch {
+		case d.staysAsIs(m, o.table.kindOf(m.Name, key)):
+			o.addRun(m)
+		case !o.plain(key, false):
+			o.keys = keys // they will be counted again
+			return false
+		case !o.add(m):
+			return true
+		}
+	}
+	return true
+}
+
+// staysAsIs says whether appendMember would write a member of the first level, which has
+// the given kind, just as it stands.
+func (d *Decoder) staysAsIs(m *jsonraw.Member, kind Kind) bool {
+	switch {
+	case !m.Simple() || m.Height >= maxDepth || kind == Metadata:
+		return false
+	case kind == JSONText:
+		return m.First == '"' || m.First == 'n' && d.documents.config.Dialect != SolutionV4
+	case kind == Unknown:
+		return true
+	}
+	return fits(kind, m.Value(d.objects.text))
+}
+
+// appendMembers appends the members that have been read.
+func (d *Decoder) appendMembers(dst []byte) []byte {
+	for i := range d.objects.members {
+		if m := &d.objects.members[i]; m.isRun {
+			dst = append(append(dst, d.objects.text[m.start:m.end]...), ',')
+		} else {
+			dst = d.appendMember(dst, m)
+		}
+	}
+	return dst
 }
 
 // appendMember appends a member with any JSON value: as it is, as its text, or

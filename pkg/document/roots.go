@@ -112,53 +112,33 @@ func Roots(dialect Dialect) []Root {
 	return rows
 }
 
-// kindIndex finds the kind of a root field by its name's fingerprint. A map takes
+// kindIndex finds the kind of a root field by the number of its name. A map takes
 // five times as long, for each key of each message.
 type kindIndex struct {
-	slots      [kindSlots]kindSlot // open addressing
-	underscore Kind                // of names that begin with '_'
+	names      *jsonraw.Names
+	kinds      [256]Kind // by jsonraw.Name
+	underscore Kind      // of names that begin with '_'
 }
-
-type kindSlot struct {
-	name string // empty: nothing here
-	mark uint64
-	kind Kind
-}
-
-// Five times as many slots as names, so that nearly every look-up ends at the first.
-const (
-	kindSlots    = 512
-	kindSlotBits = 9
-)
 
 func newKindIndex(table rootTable) *kindIndex {
-	x := &kindIndex{underscore: table["_"]}
+	names := jsonraw.NewNames(slices.Concat(format.MemberNames(), slices.Sorted(maps.Keys(table)))...)
+	x := &kindIndex{names: names, underscore: table["_"]}
 	for name, kind := range table {
-		mark := jsonraw.Fingerprint([]byte(name))
-		i := slotOf(mark)
-		for x.slots[i].name != "" {
-			i = (i + 1) % kindSlots
-		}
-		x.slots[i] = kindSlot{name, mark, kind}
+		x.kinds[names.Find([]byte(name))] = kind
 	}
 	return x
 }
 
-// slotOf spreads fingerprints by the golden ratio.
-func slotOf(mark uint64) uint64 { return mark * 0x9e3779b97f4a7c15 >> (64 - kindSlotBits) }
-
-// kindOf returns the kind of a root field, whose name has the given fingerprint.
-func (x *kindIndex) kindOf(name []byte, mark uint64) Kind {
-	for i := slotOf(mark); x.slots[i].name != ""; i = (i + 1) % kindSlots {
-		if x.slots[i].mark == mark && x.slots[i].name == string(name) {
-			return x.slots[i].kind
-		}
-	}
-	if len(name) > 0 && name[0] == '_' {
+// kindOf returns the kind of a root field by its name and the name's number.
+func (x *kindIndex) kindOf(number jsonraw.Name, name []byte) Kind {
+	if number == 0 && len(name) > 0 && name[0] == '_' {
 		return x.underscore
 	}
-	return Unknown
+	return x.kinds[number]
 }
+
+// find returns the kind of a root field by its name.
+func (x *kindIndex) find(name []byte) Kind { return x.kindOf(x.names.Find(name), name) }
 
 // fits says whether a value of a JSON message may stand under a root field of
 // kind k. null fits everywhere: an index leaves it out.

@@ -12,10 +12,14 @@ import (
 // what detections use is typed here.
 type cloudtrail struct {
 	flattened bool
+	table     *trailTable
+	event     trailEvent
 	tree      jsonraw.Tree // of a line that came without Members
 }
 
-func newCloudTrail(o Options) (Format, error) { return &cloudtrail{flattened: o.Flattened}, nil }
+func newCloudTrail(o Options) (Format, error) {
+	return &cloudtrail{flattened: o.Flattened, table: newTrailTable()}, nil
+}
 
 func sniffCloudTrail(text []byte) bool {
 	return isObject(text) && bytes.Contains(text, []byte(`"eventVersion"`)) && bytes.Contains(text, []byte(`"eventSource"`))
@@ -29,86 +33,30 @@ func isObject(text []byte) bool {
 	return len(text) > 0 && text[0] == '{'
 }
 
-// trailEvent holds the JSON values of an event; nil where it has none. Of a key
-// that stands twice the first counts.
+// trailEvent is the members of an event that are used; nil where it has none. Of a key
+// that stands twice in an object the first counts.
 type trailEvent struct {
-	version, time, source, name, id, kind   []byte
-	region, account, readOnly               []byte
-	sourceAddress, userAgent                []byte
-	errorCode, errorMessage                 []byte
-	identity, request, response, additional object
-}
-
-// object is a JSON object, or another value, which has no members.
-type object struct {
-	value   []byte
-	line    []byte           // that it stands in
-	members []jsonraw.Member // as a Tree has them, those of nested objects included
-}
-
-// objectPlace returns where the object of a key goes, or nil.
-func (e *trailEvent) objectPlace(key []byte) *object {
-	switch string(key) {
-	case "userIdentity":
-		return &e.identity
-	case "requestParameters":
-		return &e.request
-	case "responseElements":
-		return &e.response
-	case "additionalEventData":
-		return &e.additional
-	}
-	return nil
-}
-
-// place returns where any other value of a key goes, or nil.
-func (e *trailEvent) place(key []byte) *[]byte {
-	switch string(key) {
-	case "eventVersion":
-		return &e.version
-	case "eventTime":
-		return &e.time
-	case "eventSource":
-		return &e.source
-	case "eventName":
-		return &e.name
-	case "eventID":
-		return &e.id
-	case "eventType":
-		return &e.kind
-	case "awsRegion":
-		return &e.region
-	case "recipientAccountId":
-		return &e.account
-	case "readOnly":
-		return &e.readOnly
-	case "sourceIPAddress":
-		return &e.sourceAddress
-	case "userAgent":
-		return &e.userAgent
-	case "errorCode":
-		return &e.errorCode
-	case "errorMessage":
-		return &e.errorMessage
-	}
-	return nil
+	line    []byte
+	members [trailFields]*jsonraw.Member
 }
 
 // Parse implements Format. An event that is cut off keeps what came before the cut.
 func (c *cloudtrail) Parse(line *Line, f *Fields) Result {
-	var e trailEvent
-	complete := c.read(line, &e)
-	if e.version == nil || e.source == nil {
+	e := &c.event
+	*e = trailEvent{line: line.Text}
+	complete := c.read(line)
+	if e.members[eventVersion] == nil || e.members[eventSource] == nil {
 		return None
 	}
-	e.addEvent(f)
-	failed := e.addTrail(f, c.flattened)
-	switch {
-	case failed:
-		f.Keyword(Event, "outcome", "failure")
-	case complete: // what was cut off may have told of an error
-		f.Keyword(Event, "outcome", "success")
-	}
+	// Each root in one go.
+	f.Address(Source, e.text(f, sourceAddress))
+	e.addUser(f)
+	f.UserAgent(e.text(f, userAgent))
+	e.addEvent(f, complete)
+	e.addTrail(f, c.flattened)
+	f.Account(e.text(f, recipientAccount))
+	f.Account(e.text(f, identityAccount))
+	f.Region(e.text(f, awsRegion))
 	if !complete {
 		return Partial
 	}
@@ -116,133 +64,199 @@ func (c *cloudtrail) Parse(line *Line, f *Fields) Result {
 }
 
 // read reads the members and says whether the line is a whole object.
-func (c *cloudtrail) read(line *Line, e *trailEvent) (complete bool) {
+func (c *cloudtrail) read(line *Line) (complete bool) {
 	members := line.Members
 	complete = len(members) > 0
 	if !complete {
-		end := c.tree.Read(line.Text, jsonraw.Space(line.Text, 0), nil)
+		end := c.tree.Read(line.Text, jsonraw.Space(line.Text, 0), nil, c.table.names)
 		complete = end >= 0 && jsonraw.Space(line.Text, end) == len(line.Text)
 		members = c.tree.Members
 	}
-	for i := 0; i < len(members); i += 1 + int(members[i].Inner) {
-		m := &members[i]
-		key := m.Key(line.Text)
-		if place := e.place(key); place != nil && *place == nil {
-			*place = m.Value(line.Text)
-		} else if place := e.objectPlace(key); place != nil && place.value == nil {
-			*place = object{m.Value(line.Text), line.Text, jsonraw.Within(members, i)}
-		}
-	}
+	c.pick(members, 0)
 	return complete
 }
 
-// text returns the text of a JSON string, or nothing for another value. It is
+// pick notes those of an object's members that are used. The object is the value of a
+// field, or the event itself, which is 0.
+func (c *cloudtrail) pick(members []jsonraw.Member, object trailField) {
+	fields := &c.table.fields[object]
+	for i := 0; i < len(members); i += 1 + int(members[i].Inner) {
+		field := fields[members[i].Name]
+		if field == 0 || c.event.members[field] != nil {
+			continue
+		}
+		c.event.members[field] = &members[i]
+		if c.table.inner[field] {
+			c.pick(jsonraw.Within(members, i), field)
+		}
+	}
+}
+
+// value returns the JSON value of a field, nil if there is none.
+func (e *trailEvent) value(field trailField) []byte {
+	if m := e.members[field]; m != nil {
+		return m.Value(e.line)
+	}
+	return nil
+}
+
+// isText says whether a field is a string that is not empty.
+func (e *trailEvent) isText(field trailField) bool {
+	m := e.members[field]
+	return m != nil && m.First == '"' && len(m.Value(e.line)) > len(`""`)
+}
+
+// text returns the text of a field that is a string, or nothing for another value. It is
 // valid until the next call of a method of f.
-func (f *Fields) text(value []byte) []byte {
-	inside, _ := jsonraw.Inside(value)
-	if bytes.IndexByte(inside, '\\') < 0 {
+func (e *trailEvent) text(f *Fields, field trailField) []byte {
+	m := e.members[field]
+	if m == nil {
+		return nil
+	}
+	inside, _ := jsonraw.Inside(m.Value(e.line))
+	if m.Escapes == jsonraw.Plain {
 		return inside
 	}
 	f.scratch = jsonraw.Unescape(f.scratch[:0], inside)
 	return f.scratch
 }
 
-func (e *trailEvent) addEvent(f *Fields) {
-	f.Members(Event, `"kind":"event","dataset":"aws.cloudtrail",`)
-	f.Members(Event, e.category())
-	f.JSONString(Event, "action", e.name)
-	f.JSONString(Event, "provider", e.source)
-	f.JSONString(Event, "id", e.id)
-	f.JSONString(Event, "code", e.errorCode)
-	f.JSONString(Event, "reason", e.errorMessage)
-	if ms, ok := rfc3339(f.text(e.time)); ok {
+// appendText appends a field that is a string after its label, such as `"name":`. Other
+// values are left out.
+func (e *trailEvent) appendText(b []byte, f *Fields, label string, field trailField) []byte {
+	if !e.isText(field) {
+		return b
+	}
+	m := e.members[field]
+	b = append(b, label...)
+	if value := m.Value(e.line); m.Escapes != jsonraw.Surrogate && len(value) <= len(`""`)+maxValue {
+		b = append(b, value...) // as it stands
+	} else {
+		b = jsonraw.AppendString(b, cut(e.text(f, field)))
+	}
+	return append(b, ',')
+}
+
+// appendYes appends a boolean for the strings that stand for one; other values are
+// left out.
+func (e *trailEvent) appendYes(b []byte, label string, field trailField) []byte {
+	switch string(e.value(field)) {
+	case `"true"`, `"Yes"`, "true":
+		return append(append(b, label...), "true,"...)
+	case `"false"`, `"No"`, "false":
+		return append(append(b, label...), "false,"...)
+	}
+	return b
+}
+
+// closed ends the object that begins with the label at b[start], or takes it back if it
+// is empty.
+func closed(b []byte, start int) []byte {
+	last := len(b) - 1
+	if b[last] == '{' {
+		return b[:start]
+	}
+	return append(b[:last], "},"...)
+}
+
+func (e *trailEvent) addEvent(f *Fields, complete bool) {
+	b := append(f.begin(Event), `"kind":"event","dataset":"aws.cloudtrail",`...)
+	b = append(b, e.category()...)
+	b = e.appendText(b, f, `"action":`, eventName)
+	b = e.appendText(b, f, `"provider":`, eventSource)
+	b = e.appendText(b, f, `"id":`, eventID)
+	b = e.appendText(b, f, `"code":`, errorCode)
+	b = e.appendText(b, f, `"reason":`, errorMessage)
+	f.end(b)
+	if ms, ok := rfc3339(e.text(f, eventTime)); ok {
 		f.Time(Event, "start", ms)
 	}
-	f.Account(f.text(e.account))
-	f.Region(f.text(e.region))
-	f.Address(Source, f.text(e.sourceAddress))
-	f.UserAgent(f.text(e.userAgent))
+	switch {
+	case e.failed():
+		f.Keyword(Event, "outcome", "failure")
+	case complete: // what was cut off may have told of an error
+		f.Keyword(Event, "outcome", "success")
+	}
 }
 
 // category returns event.category and event.type.
 func (e *trailEvent) category() string {
+	readOnly := string(e.value(readOnly))
 	switch {
-	case string(e.kind) == `"AwsConsoleSignIn"`:
+	case string(e.value(eventType)) == `"AwsConsoleSignIn"`:
 		return `"category":["authentication"],"type":["start"],`
-	case string(e.source) == `"iam.amazonaws.com"` && string(e.readOnly) != "true":
+	case string(e.value(eventSource)) == `"iam.amazonaws.com"` && readOnly != "true":
 		return `"category":["iam"],"type":["change"],`
-	case string(e.source) == `"iam.amazonaws.com"`:
+	case string(e.value(eventSource)) == `"iam.amazonaws.com"`:
 		return `"category":["iam"],"type":["access"],`
-	case string(e.readOnly) == "false":
+	case readOnly == "false":
 		return `"category":["configuration"],"type":["change"],`
 	}
 	return `"category":["configuration"],"type":["access"],`
 }
 
-// addTrail writes user and aws.cloudtrail and says whether the call failed.
-func (e *trailEvent) addTrail(f *Fields, flattened bool) (failed bool) {
-	var who identity
-	var request request
-	var response response
-	who.read(e.identity)
-	request.read(e.request, string(e.source) == `"cloudtrail.amazonaws.com"`)
-	response.read(e.response)
-
-	f.Open(AWS, "cloudtrail")
-	who.addTo(f)
-	request.addTo(f)
-	response.addTo(f, e.additional.member("MFAUsed"))
-	if flattened {
-		f.Open(AWS, "flattened")
-		f.addFlattened("request_parameters", e.request)
-		f.addFlattened("response_elements", e.response)
-		f.Close(AWS)
-	}
-	f.Close(AWS)
-
-	f.Account(f.text(who.account))
-	// A failed sign-in has no errorCode.
-	return isText(e.errorCode) || isText(e.errorMessage) || string(response.consoleLogin) == `"Failure"`
+// failed says whether the call failed. A failed sign-in has no errorCode.
+func (e *trailEvent) failed() bool {
+	return e.isText(errorCode) || e.isText(errorMessage) || string(e.value(consoleLogin)) == `"Failure"`
 }
 
-// isText says whether value is a JSON string that is not empty.
-func isText(value []byte) bool { return len(value) > len(`""`) && value[0] == '"' }
+// hidden is what AWS writes for the user name of a failed sign-in, which may be a
+// mistyped password.
+const hidden = `"HIDDEN_DUE_TO_SECURITY_REASONS"`
+
+func (e *trailEvent) addUser(f *Fields) {
+	name := identityName
+	if !e.isText(name) {
+		name = issuerName // the role that was assumed
+	}
+	b := f.begin(User)
+	isHidden := string(e.value(name)) == hidden
+	if !isHidden {
+		b = e.appendText(b, f, `"name":`, name)
+	}
+	f.end(e.appendText(b, f, `"id":`, identityPrincipal))
+	if !isHidden {
+		f.RelatedUser(e.text(f, name))
+	}
+	if string(e.value(requestUser)) != hidden {
+		f.RelatedUser(e.text(f, requestUser))
+	}
+}
+
+// addTrail writes aws.cloudtrail.
+func (e *trailEvent) addTrail(f *Fields, flattened bool) {
+	b := f.begin(AWS)
+	start := len(b)
+	b = append(b, `"cloudtrail":{`...)
+	b = e.appendIdentity(b, f)
+	b = e.appendRequest(b, f)
+	b = e.appendResponse(b, f)
+	if flattened {
+		start := len(b)
+		b = append(b, `"flattened":{`...)
+		b = e.appendFlattened(b, `"request_parameters":`, requestParameters)
+		b = e.appendFlattened(b, `"response_elements":`, responseElements)
+		b = closed(b, start)
+	}
+	f.end(closed(b, start))
+}
 
 // maxFlattened is the size of an object that is written flattened, in bytes. Every
 // leaf becomes a term with its path before it, and an index refuses documents with
 // a term of more than 32,766 bytes.
 const maxFlattened = 32_000
 
-// maxFlattenedKeys bounds how many names are looked through for one that stands twice,
-// which an index refuses.
-const maxFlattenedKeys = 1000
-
-// addFlattened writes an object as it is, for a field that takes its leaves as
-// keywords. A line break between its members would break the bulk request.
-func (f *Fields) addFlattened(name string, o object) {
-	if len(o.value) > 0 && o.value[0] == '{' && len(o.value) <= maxFlattened &&
-		bytes.IndexByte(o.value, '\n') < 0 && bytes.IndexByte(o.value, '\r') < 0 &&
-		len(o.members) <= maxFlattenedKeys && !jsonraw.Repeated(o.line, o.members) {
-		f.Raw(AWS, name, o.value)
+// appendFlattened appends an object as it is, for a field that takes its leaves as
+// keywords. A line break between its members would break the bulk request, and an index
+// refuses a name that stands twice.
+func (e *trailEvent) appendFlattened(b []byte, label string, field trailField) []byte {
+	m := e.members[field]
+	if m == nil || m.First != '{' || !m.Unique() {
+		return b
 	}
-}
-
-// own yields the key and the value of each of the object's own members.
-func (o object) own(yield func(key []byte, value object) bool) {
-	for i := 0; i < len(o.members); i += 1 + int(o.members[i].Inner) {
-		m := &o.members[i]
-		if !yield(m.Key(o.line), object{m.Value(o.line), o.line, jsonraw.Within(o.members, i)}) {
-			return
-		}
+	value := m.Value(e.line)
+	if len(value) > maxFlattened || bytes.IndexByte(value, '\n') >= 0 || bytes.IndexByte(value, '\r') >= 0 {
+		return b
 	}
-}
-
-// member returns the value of the object's own member of that name, or nil.
-func (o object) member(name string) []byte {
-	for key, m := range o.own {
-		if string(key) == name {
-			return m.value
-		}
-	}
-	return nil
+	return append(append(append(b, label...), value...), ',')
 }

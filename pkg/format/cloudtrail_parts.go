@@ -2,180 +2,232 @@ package format
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
 
-// identity is what is used of userIdentity.
-type identity struct {
-	kind, arn, accessKey, name, principal, account []byte
-	mfa, issuer                                    []byte // of the session
+// trailField is one of the members of an event that are used.
+type trailField uint8
+
+// The fields; 0 is none of them.
+const (
+	eventVersion trailField = iota + 1
+	eventTime
+	eventSource
+	eventName
+	eventID
+	eventType
+	awsRegion
+	recipientAccount
+	readOnly
+	sourceAddress
+	userAgent
+	errorCode
+	errorMessage
+	mfaUsed
+
+	identityType
+	identityARN
+	identityKey
+	identityName
+	identityPrincipal
+	identityAccount
+	sessionMFA
+	issuerName
+
+	requestParameters
+	requestUser
+	requestRole
+	requestRoleARN
+	requestPolicyARN
+	requestGroup
+	requestBucket
+	requestDocument
+	requestSecret
+	requestTrail
+	requestName
+	requestInstance
+	requestInstances
+	requestInstanceSet
+
+	responseElements
+	consoleLogin
+	createdKey
+	grantedKey
+	responsePublic
+
+	// Objects that are only on the way to others.
+	additionalData
+	userIdentity
+	sessionContext
+	sessionAttributes
+	sessionIssuer
+	instancesSet
+	responseKey
+	responseCredentials
+
+	trailFields
+)
+
+// trailPaths are the places of the fields in an event.
+func trailPaths() [trailFields]string {
+	return [...]string{
+		eventVersion:     "eventVersion",
+		eventTime:        "eventTime",
+		eventSource:      "eventSource",
+		eventName:        "eventName",
+		eventID:          "eventID",
+		eventType:        "eventType",
+		awsRegion:        "awsRegion",
+		recipientAccount: "recipientAccountId",
+		readOnly:         "readOnly",
+		sourceAddress:    "sourceIPAddress",
+		userAgent:        "userAgent",
+		errorCode:        "errorCode",
+		errorMessage:     "errorMessage",
+		additionalData:   "additionalEventData",
+		mfaUsed:          "additionalEventData.MFAUsed",
+
+		userIdentity:      "userIdentity",
+		identityType:      "userIdentity.type",
+		identityARN:       "userIdentity.arn",
+		identityKey:       "userIdentity.accessKeyId",
+		identityName:      "userIdentity.userName",
+		identityPrincipal: "userIdentity.principalId",
+		identityAccount:   "userIdentity.accountId",
+		sessionContext:    "userIdentity.sessionContext",
+		sessionAttributes: "userIdentity.sessionContext.attributes",
+		sessionMFA:        "userIdentity.sessionContext.attributes.mfaAuthenticated",
+		sessionIssuer:     "userIdentity.sessionContext.sessionIssuer",
+		issuerName:        "userIdentity.sessionContext.sessionIssuer.userName",
+
+		requestParameters:  "requestParameters",
+		requestUser:        "requestParameters.userName",
+		requestRole:        "requestParameters.roleName",
+		requestRoleARN:     "requestParameters.roleArn",
+		requestPolicyARN:   "requestParameters.policyArn",
+		requestGroup:       "requestParameters.groupId",
+		requestBucket:      "requestParameters.bucketName",
+		requestDocument:    "requestParameters.documentName",
+		requestSecret:      "requestParameters.secretId",
+		requestTrail:       "requestParameters.trailName",
+		requestName:        "requestParameters.name",
+		requestInstance:    "requestParameters.instanceId",
+		requestInstances:   "requestParameters.instanceIds",
+		instancesSet:       "requestParameters.instancesSet",
+		requestInstanceSet: "requestParameters.instancesSet.items",
+
+		responseElements:    "responseElements",
+		consoleLogin:        "responseElements.ConsoleLogin",
+		responseKey:         "responseElements.accessKey",
+		createdKey:          "responseElements.accessKey.accessKeyId",
+		responseCredentials: "responseElements.credentials",
+		grantedKey:          "responseElements.credentials.accessKeyId",
+		responsePublic:      "responseElements.publiclyAccessible",
+	}
 }
 
-func (i *identity) read(o object) {
-	for key, m := range o.own {
-		switch string(key) {
-		case "type":
-			i.kind = m.value
-		case "arn":
-			i.arn = m.value
-		case "accessKeyId":
-			i.accessKey = m.value
-		case "userName":
-			i.name = m.value
-		case "principalId":
-			i.principal = m.value
-		case "accountId":
-			i.account = m.value
-		case "sessionContext":
-			i.readSession(m)
+// MemberNames returns the names of members that formats look for. Those of Line.Members
+// have to be numbered by it, at the front of a longer list or alone.
+func MemberNames() []string {
+	var names []string
+	for _, path := range trailPaths() {
+		names = append(names, path[strings.LastIndexByte(path, '.')+1:])
+	}
+	return names[1:]
+}
+
+// trailTable finds fields by the numbers of names.
+type trailTable struct {
+	names  *jsonraw.Names
+	fields [trailFields][256]trailField // by the object's field, 0 for the event itself
+	inner  [trailFields]bool            // whether a field has others inside
+}
+
+func newTrailTable() *trailTable {
+	paths := trailPaths()
+	byPath := make(map[string]trailField, len(paths))
+	for field, path := range paths {
+		byPath[path] = trailField(field)
+	}
+	t := &trailTable{names: jsonraw.NewNames(MemberNames()...)}
+	for field, path := range paths[1:] {
+		object, name := trailField(0), path
+		if i := strings.LastIndexByte(path, '.'); i >= 0 {
+			object, name = byPath[path[:i]], path[i+1:]
 		}
+		t.inner[object] = true
+		t.fields[object][t.names.Find([]byte(name))] = trailField(field + 1)
 	}
+	return t
 }
 
-func (i *identity) readSession(o object) {
-	i.mfa, i.issuer = nil, nil
-	for key, m := range o.own {
-		switch string(key) {
-		case "attributes":
-			i.mfa = m.member("mfaAuthenticated")
-		case "sessionIssuer":
-			i.issuer = m.member("userName")
-		}
-	}
+func (e *trailEvent) appendIdentity(b []byte, f *Fields) []byte {
+	start := len(b)
+	b = append(b, `"user_identity":{`...)
+	b = e.appendText(b, f, `"type":`, identityType)
+	b = e.appendText(b, f, `"arn":`, identityARN)
+	b = e.appendText(b, f, `"access_key_id":`, identityKey)
+	session := len(b)
+	b = append(b, `"session_context":{`...)
+	b = closed(e.appendYes(b, `"mfa_authenticated":`, sessionMFA), session)
+	return closed(b, start)
 }
 
-// hidden is what AWS writes for the user name of a failed sign-in, which may be a
-// mistyped password.
-const hidden = `"HIDDEN_DUE_TO_SECURITY_REASONS"`
-
-func (i *identity) addTo(f *Fields) {
-	name := i.name
-	if !isText(name) {
-		name = i.issuer // the role that was assumed
+// appendRequest appends what is promoted of requestParameters.
+func (e *trailEvent) appendRequest(b []byte, f *Fields) []byte {
+	start := len(b)
+	b = append(b, `"request":{`...)
+	b = e.appendText(b, f, `"user_name":`, requestUser)
+	b = e.appendText(b, f, `"role_name":`, requestRole)
+	b = e.appendText(b, f, `"role_arn":`, requestRoleARN)
+	b = e.appendText(b, f, `"policy_arn":`, requestPolicyARN)
+	b = e.appendText(b, f, `"group_id":`, requestGroup)
+	b = e.appendText(b, f, `"bucket_name":`, requestBucket)
+	b = e.appendText(b, f, `"document_name":`, requestDocument)
+	b = e.appendText(b, f, `"secret_id":`, requestSecret)
+	trail := requestTrail
+	if e.members[trail] == nil && string(e.value(eventSource)) == `"cloudtrail.amazonaws.com"` {
+		trail = requestName // which is that of a trail only there
 	}
-	if string(name) != hidden {
-		f.JSONString(User, "name", name)
-		f.RelatedUser(f.text(name))
-	}
-	f.JSONString(User, "id", i.principal)
-
-	f.Open(AWS, "user_identity")
-	f.JSONString(AWS, "type", i.kind)
-	f.JSONString(AWS, "arn", i.arn)
-	f.JSONString(AWS, "access_key_id", i.accessKey)
-	f.Open(AWS, "session_context")
-	f.addYes("mfa_authenticated", i.mfa)
-	f.Close(AWS)
-	f.Close(AWS)
+	b = e.appendText(b, f, `"trail_name":`, trail)
+	return closed(e.appendInstances(b), start)
 }
 
-// addYes writes a boolean for the strings that stand for one; other values are
-// left out.
-func (f *Fields) addYes(name string, value []byte) {
-	switch string(value) {
-	case `"true"`, `"Yes"`, "true":
-		f.Bool(AWS, name, true)
-	case `"false"`, `"No"`, "false":
-		f.Bool(AWS, name, false)
+// appendInstances appends the ids of instances: Systems Manager has a list of them, EC2
+// one or a set of objects.
+func (e *trailEvent) appendInstances(b []byte) []byte {
+	const label = `"instance_ids":`
+	start := len(b)
+	b = append(b, label...)
+	list := len(b)
+	b = appendID(b, list, e.value(requestInstance))
+	b = appendIDs(b, list, e.value(requestInstances))
+	b = appendIDs(b, list, e.value(requestInstanceSet))
+	if len(b) == list {
+		return b[:start]
 	}
+	return append(b, "],"...)
 }
 
-// request is what is promoted of requestParameters.
-type request struct {
-	user, role, roleARN, policyARN, group, bucket, document, secret, trail []byte
-	instance, instances, instanceSet                                       []byte
-}
-
-// place returns where the value of a key goes, or nil. Only CloudTrail itself
-// calls a trail `name`.
-func (r *request) place(key []byte, ofTrails bool) *[]byte {
-	switch string(key) {
-	case "userName":
-		return &r.user
-	case "roleName":
-		return &r.role
-	case "roleArn":
-		return &r.roleARN
-	case "policyArn":
-		return &r.policyARN
-	case "groupId":
-		return &r.group
-	case "bucketName":
-		return &r.bucket
-	case "documentName":
-		return &r.document
-	case "secretId":
-		return &r.secret
-	case "trailName":
-		return &r.trail
-	case "instanceId":
-		return &r.instance
-	case "instanceIds":
-		return &r.instances
-	case "name":
-		if ofTrails {
-			return &r.trail
-		}
-	}
-	return nil
-}
-
-func (r *request) read(o object, ofTrails bool) {
-	for key, m := range o.own {
-		if string(key) == "instancesSet" {
-			r.instanceSet = m.member("items")
-		} else if place := r.place(key, ofTrails); place != nil {
-			*place = m.value
-		}
-	}
-}
-
-func (r *request) addTo(f *Fields) {
-	f.Open(AWS, "request")
-	f.JSONString(AWS, "user_name", r.user)
-	f.JSONString(AWS, "role_name", r.role)
-	f.JSONString(AWS, "role_arn", r.roleARN)
-	f.JSONString(AWS, "policy_arn", r.policyARN)
-	f.JSONString(AWS, "group_id", r.group)
-	f.JSONString(AWS, "bucket_name", r.bucket)
-	f.JSONString(AWS, "document_name", r.document)
-	f.JSONString(AWS, "secret_id", r.secret)
-	f.JSONString(AWS, "trail_name", r.trail)
-	f.ids = r.appendInstances(f.ids[:0])
-	if len(f.ids) > 0 {
-		f.Raw(AWS, "instance_ids", append(f.ids, ']'))
-	}
-	f.Close(AWS)
-	if string(r.user) != hidden {
-		f.RelatedUser(f.text(r.user))
-	}
-}
-
-// appendInstances appends `["i-1","i-2"` or nothing: Systems Manager has a list of
-// ids, EC2 one id or a set of objects.
-func (r *request) appendInstances(dst []byte) []byte {
-	dst = appendID(dst, r.instance)
-	dst = appendIDs(dst, r.instances)
-	return appendIDs(dst, r.instanceSet)
-}
-
-// appendIDs appends the strings of an array, or those in its objects' instanceId.
-func appendIDs(dst, array []byte) []byte {
+// appendIDs appends the strings of an array, or those in its objects' instanceId, to the
+// list that begins at b[list].
+func appendIDs(b []byte, list int, array []byte) []byte {
 	a := jsonraw.ReadArray(array, 0)
 	for start, ok := a.Next(); ok; start, ok = a.Next() {
 		end := jsonraw.Skip(array, start)
 		if end < 0 {
-			return dst
+			return b
 		}
 		if array[start] == '{' {
-			dst = appendID(dst, instanceID(array[start:end]))
+			b = appendID(b, list, instanceID(array[start:end]))
 		} else {
-			dst = appendID(dst, array[start:end])
+			b = appendID(b, list, array[start:end])
 		}
 		a.Took(end)
 	}
-	return dst
+	return b
 }
 
 // instanceID returns the instanceId of an object, or nil.
@@ -192,42 +244,30 @@ func instanceID(text []byte) []byte {
 // maxInstanceID is longer than any id (`mi-` and 17 digits); the field is for ids.
 const maxInstanceID = 64
 
-func appendID(dst, value []byte) []byte {
-	if !isText(value) || len(value) > maxInstanceID || len(dst) > maxValue || bytes.IndexByte(value, '\\') >= 0 {
-		return dst
+func appendID(b []byte, list int, value []byte) []byte {
+	if len(value) <= len(`""`) || value[0] != '"' || len(value) > maxInstanceID || len(b)-list > maxValue || bytes.IndexByte(value, '\\') >= 0 {
+		return b
 	}
 	separator := byte(',')
-	if len(dst) == 0 {
+	if len(b) == list {
 		separator = '['
 	}
-	return append(append(dst, separator), value...)
+	return append(append(b, separator), value...)
 }
 
-// response is what is promoted of responseElements.
-type response struct {
-	consoleLogin, accessKey, public []byte
-}
+// appendResponse appends what is promoted of responseElements and of additionalEventData.
+func (e *trailEvent) appendResponse(b []byte, f *Fields) []byte {
+	start := len(b)
+	b = append(b, `"console_login":{`...)
+	b = e.appendText(b, f, `"result":`, consoleLogin)
+	b = closed(e.appendYes(b, `"mfa_used":`, mfaUsed), start)
 
-func (r *response) read(o object) {
-	for key, m := range o.own {
-		switch string(key) {
-		case "ConsoleLogin":
-			r.consoleLogin = m.value
-		case "accessKey", "credentials":
-			r.accessKey = m.member("accessKeyId")
-		case "publiclyAccessible":
-			r.public = m.value
-		}
+	start = len(b)
+	b = append(b, `"response":{`...)
+	key := createdKey
+	if e.members[key] == nil {
+		key = grantedKey
 	}
-}
-
-func (r *response) addTo(f *Fields, mfaUsed []byte) {
-	f.Open(AWS, "console_login")
-	f.JSONString(AWS, "result", r.consoleLogin)
-	f.addYes("mfa_used", mfaUsed)
-	f.Close(AWS)
-	f.Open(AWS, "response")
-	f.JSONString(AWS, "access_key_id", r.accessKey)
-	f.addYes("publicly_accessible", r.public)
-	f.Close(AWS)
+	b = e.appendText(b, f, `"access_key_id":`, key)
+	return closed(e.appendYes(b, `"publicly_accessible":`, responsePublic), start)
 }

@@ -76,12 +76,12 @@ type Fields struct {
 	placed bool              // cloud.region is written
 	lookup *enrich.Lookup
 
+	current Root                     // between begin and end
 	day     int64                    // of the last time that was written, counted from minTime
 	date    [len("2006-01-02T")]byte // the same, as text
 	scratch []byte                   // an unescaped string
 
 	accountID, account []byte // the last one that was written, and its members
-	ids                []byte // aws.cloudtrail.request.instance_ids
 }
 
 // NewFields returns an empty Fields. Without an Enricher addresses are typed but

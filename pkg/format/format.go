@@ -16,7 +16,8 @@ type Line struct {
 	Time   int64  // the event's own time, Unix milliseconds
 	Stream []byte // name of the log stream, unescaped
 	// Members are those of Text where it has been found to be one JSON object and
-	// nothing else. Where there are none, Text can still be anything.
+	// nothing else, their names numbered by MemberNames. Where there are none, Text can
+	// still be anything.
 	Members []jsonraw.Member
 	// Columns is set by Parse: the values that Entry.Columns, or FlowColumns of the
 	// group's fields, makes of Text, where the parser has cut the very same, or of the

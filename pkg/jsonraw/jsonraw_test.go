@@ -136,25 +136,32 @@ func checkObject(t *testing.T, b []byte, start int) {
 // marks of the text and without.
 func checkTree(t *testing.T, b []byte, start, end int) {
 	t.Helper()
+	names := NewNames("a", "longer name than 16", "c", "12345678")
 	var tree Tree
-	if got := tree.Read(b, start, nil); got != end {
+	if got := tree.Read(b, start, nil, names); got != end {
 		t.Fatalf("Tree.Read(%q): got end %d, want %d", b, got, end)
 	}
-	checkMembers(t, b, b[start:end], tree.Members)
+	unique := checkMembers(t, b, b[start:end], tree.Members, names)
+	if tree.Unique != unique {
+		t.Fatalf("%q: got unique %v, want %v", b, tree.Unique, unique)
+	}
 	if !utf8.Valid(b) {
 		return
 	}
 	text, marks, _, _ := unquote(AppendString(nil, b))
 	var marked Tree
-	marked.Read(text, start, marks)
-	if diff := cmp.Diff(tree.Members, marked.Members, cmp.AllowUnexported(Member{})); diff != "" {
+	marked.Read(text, start, marks, names)
+	if diff := cmp.Diff(tree.Members, marked.Members, cmp.AllowUnexported(Member{}, shape{})); diff != "" {
 		t.Fatalf("%q (-without marks +with marks):\n%s", b, diff)
 	}
 }
 
-// checkMembers holds the members of one level, and those within them, against ReadObject.
-func checkMembers(t *testing.T, text, object []byte, members []Member) {
+// checkMembers holds the members of one level, and those within them, against ReadObject,
+// and says whether each object has its names once.
+func checkMembers(t *testing.T, text, object []byte, members []Member, names *Names) (unique bool) {
 	t.Helper()
+	unique = true
+	seen := map[string]bool{}
 	i := 0
 	for o := ReadObject(object, 0); o.Next(); i += 1 + int(members[i].Inner) {
 		m := &members[i]
@@ -162,23 +169,37 @@ func checkMembers(t *testing.T, text, object []byte, members []Member) {
 		if !bytes.Equal(key, o.Key) || !bytes.Equal(value, o.Value) || m.First != value[0] || m.KeyEscapes != o.KeyEscapes || m.Escapes != o.ValueEscapes {
 			t.Fatalf("%q: got member %q: %q, %+v, want %q: %q", text, key, value, m, o.Key, o.Value)
 		}
-		if got, want := text[m.Start:m.End], `"`+string(key)+`":`+string(value); m.Exact && string(got) != want {
+		if got, want := text[m.Start:m.End], `"`+string(key)+`":`+string(value); m.Exact() && string(got) != want {
 			t.Fatalf("%q: got %q for an exact member, want %q", text, got, want)
 		}
 		var compact bytes.Buffer
-		if err := json.Compact(&compact, value); err != nil || m.Exact && !bytes.Equal(compact.Bytes(), value) {
+		if err := json.Compact(&compact, value); err != nil || m.Exact() && !bytes.Equal(compact.Bytes(), value) {
 			t.Fatalf("%q: got an exact value %q (%v), want %q", text, value, err, &compact)
 		}
 		if got, want := int(m.Height), nesting(value); got != want {
 			t.Fatalf("%q: got height %d of %q, want %d", text, got, value, want)
 		}
-		if m.First == '{' {
-			checkMembers(t, text, value, Within(members, i))
+		if want := names.Find(key); m.Name != want && m.KeyEscapes == Plain {
+			t.Fatalf("%q: got name %d of %q, want %d", text, m.Name, key, want)
+		}
+		unique = unique && !seen[string(key)] && m.KeyEscapes == Plain && m.Unique()
+		seen[string(key)] = true
+		if m.First == '{' && checkMembers(t, text, value, Within(members, i), names) != m.Unique() {
+			t.Fatalf("%q: got unique %v of %q", text, m.Unique(), value)
+		}
+		if m.Simple() && (!m.Exact() || !m.Unique() || bytes.Contains(key, []byte(".")) || len(key) == 0 || len(key) > maxSimpleName) {
+			t.Fatalf("%q: got a simple member %q", text, key)
+		}
+		for _, inner := range members[i+1:][:m.Inner] {
+			if m.Exact() && !inner.Exact() || m.Unique() && !inner.Unique() || m.Simple() && !inner.Simple() {
+				t.Fatalf("%q: got more of member %q than of %q inside it", text, key, inner.Key(text))
+			}
 		}
 	}
 	if i != len(members) {
 		t.Fatalf("%q: got %d members, want %d", text, len(members), i)
 	}
+	return unique
 }
 
 func TestValuesReadAsTheStandardLibraryReadsThem(t *testing.T) {
@@ -221,7 +242,7 @@ func TestWhatNestsTooDeepSaysSo(t *testing.T) {
 func TestTreeKeepsWholeMembersOfWhatIsCutShort(t *testing.T) {
 	var tree Tree
 	text := []byte(`{"a":{"b":1},"c":{"d":2,"e":`)
-	if end := tree.Read(text, 0, nil); end >= 0 {
+	if end := tree.Read(text, 0, nil, nil); end >= 0 {
 		t.Errorf("got end %d, want none", end)
 	}
 	var keys []string
@@ -236,30 +257,32 @@ func TestTreeKeepsWholeMembersOfWhatIsCutShort(t *testing.T) {
 func TestTreeOfAFloodIsBounded(t *testing.T) {
 	flood := []byte(`{"first":[` + strings.Repeat(`{"a":1},`, 2*maxMembers) + `1],"last":{"b":1}}`)
 	var tree Tree
-	if end := tree.Read(flood, 0, nil); end != len(flood) {
+	if end := tree.Read(flood, 0, nil, nil); end != len(flood) {
 		t.Fatalf("got end %d, want %d", end, len(flood))
 	}
 	last := tree.Members[len(tree.Members)-1]
-	if len(tree.Members) > maxMembers+1 || string(last.Key(flood)) != "last" || last.Exact || tree.Members[0].Exact {
+	if len(tree.Members) > maxMembers+1 || string(last.Key(flood)) != "last" || last.Exact() || tree.Members[0].Exact() {
 		t.Errorf("got %d members, the last %q, want at most %d, the last one of the first level, and none exact",
 			len(tree.Members), last.Key(flood), maxMembers+1)
 	}
 }
 
-func TestRepeatedLooksWithinOneObject(t *testing.T) {
+func TestUniqueLooksWithinOneObject(t *testing.T) {
 	for text, want := range map[string]bool{
-		`{"a":1,"b":2}`:                                 false,
-		`{"a":1,"b":{"a":2}}`:                           false,
-		`{"a":[{"b":1},{"b":2}]}`:                       false,
-		`{"a":1,"a":2}`:                                 true,
-		`{"x":{"a":1,"b":[{"c":1,"c":2}]}}`:             true,
-		`{"a":1,"\u0061":2}`:                            true,
-		`{"abcdefgh1ijklmnop":1,"abcdefgh2ijklmnop":2}`: false, // one fingerprint
+		`{"a":1,"b":2}`:                                 true,
+		`{"a":1,"b":{"a":2}}`:                           true,
+		`{"a":[{"b":1},{"b":2}]}`:                       true,
+		`{"a":1,"a":2}`:                                 false,
+		`{"known":1,"b":2,"known":3}`:                   false,
+		`{"x":{"a":1,"b":[{"c":1,"c":2}]}}`:             false,
+		`{"a":{"b":1},"c":2,"a":3}`:                     false,
+		`{"a":1,"\u0061":2}`:                            false,
+		`{"abcdefgh1ijklmnop":1,"abcdefgh2ijklmnop":2}`: true, // one fingerprint
 	} {
 		var tree Tree
-		tree.Read([]byte(text), 0, nil)
-		if got := Repeated([]byte(text), tree.Members); got != want {
-			t.Errorf("%s: got %v, want %v", text, got, want)
+		tree.Read([]byte(`{"v":`+text+`}`), 0, nil, NewNames("known"))
+		if got := tree.Members[0].Unique(); got != want || tree.Unique != want {
+			t.Errorf("%s: got %v of the member and %v of the tree, want %v", text, got, tree.Unique, want)
 		}
 	}
 }
