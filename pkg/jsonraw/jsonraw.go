@@ -26,15 +26,16 @@ const (
 const (
 	ones       = 0x0101010101010101
 	highs      = 0x8080808080808080
-	quotes     = '"' * ones
 	backslash8 = '\\' * ones
-	spaces     = ' ' * ones
+	twos       = 2 * ones
+	bangs      = '!' * ones
 )
 
 // specialBytes marks the first byte of x that ends a run of plain string text: a
-// quote, a backslash or a control character. Bytes above 0x7f are plain.
+// quote, a backslash or a control character. Bytes above 0x7f are plain. The bit that
+// twos turns puts the quote in the place of the space, just above the control characters.
 func specialBytes(x uint64) uint64 {
-	return ((x - spaces) | ((x ^ quotes) - ones) | ((x ^ backslash8) - ones)) &^ x & highs
+	return (((x ^ twos) - bangs) | ((x ^ backslash8) - ones)) &^ x & highs
 }
 
 // Escapes says how a string is written.

@@ -194,6 +194,14 @@ func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end in
 		case b[i] != '\\' || i+1 == len(b):
 			return nil, nil, Invalid, esc
 		}
+		if i+5 <= len(b) && n+2 <= len(places) {
+			if x := binary.LittleEndian.Uint32(b[i+1:]); x == quoteColon || x == quoteComma {
+				binary.LittleEndian.PutUint32(out[o:], x&0xffff|'"'<<16)
+				places[n], places[n+1] = uint32(o-first), uint32(o+2-first)
+				i, o, n, esc = i+5, o+3, n+2, esc|Escaped
+				continue
+			}
+		}
 		if n < len(places) {
 			places[n] = uint32(o - first)
 		}
@@ -211,6 +219,13 @@ func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end in
 		i, o, esc = i+size, o+utf8.EncodeRune(out[o:], r), esc|e
 	}
 }
+
+// What follows the backslash of most quotes is the next string, of which the quote is
+// taken at once: `":\"` or `",\"`.
+const (
+	quoteColon = '"' | ':'<<8 | '\\'<<16 | '"'<<24
+	quoteComma = '"' | ','<<8 | '\\'<<16 | '"'<<24
+)
 
 // take returns the text that was written from first up to end, and keeps it.
 func (u *Unquoter) take(first, end int) []byte {
