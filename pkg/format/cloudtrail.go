@@ -33,11 +33,12 @@ func isObject(text []byte) bool {
 	return len(text) > 0 && text[0] == '{'
 }
 
-// trailEvent is the members of an event that are used; nil where it has none. Of a key
-// that stands twice in an object the first counts.
+// trailEvent is the members of an event that are used. Of a key that stands twice in an
+// object the first counts.
 type trailEvent struct {
 	line    []byte
-	members [trailFields]*jsonraw.Member
+	members []jsonraw.Member
+	places  [trailFields]int32 // in members, counted from 1; 0: there is none
 }
 
 // Parse implements Format. An event that is cut off keeps what came before the cut.
@@ -45,7 +46,7 @@ func (c *cloudtrail) Parse(line *Line, f *Fields) Result {
 	e := &c.event
 	*e = trailEvent{line: line.Text}
 	complete := c.read(line)
-	if e.members[eventVersion] == nil || e.members[eventSource] == nil {
+	if e.places[eventVersion] == 0 || e.places[eventSource] == 0 {
 		return None
 	}
 	// Each root in one go.
@@ -65,36 +66,47 @@ func (c *cloudtrail) Parse(line *Line, f *Fields) Result {
 
 // read reads the members and says whether the line is a whole object.
 func (c *cloudtrail) read(line *Line) (complete bool) {
-	members := line.Members
-	complete = len(members) > 0
+	e := &c.event
+	e.members = line.Members
+	complete = len(e.members) > 0
 	if !complete {
 		end := c.tree.Read(line.Text, jsonraw.Space(line.Text, 0), nil, c.table.names)
 		complete = end >= 0 && jsonraw.Space(line.Text, end) == len(line.Text)
-		members = c.tree.Members
+		e.members = c.tree.Members
 	}
-	c.pick(members, 0)
+	c.pick(0, len(e.members), 0)
 	return complete
 }
 
-// pick notes those of an object's members that are used. The object is the value of a
-// field, or the event itself, which is 0.
-func (c *cloudtrail) pick(members []jsonraw.Member, object trailField) {
-	fields := &c.table.fields[object]
-	for i := 0; i < len(members); i += 1 + int(members[i].Inner) {
-		field := fields[members[i].Name]
-		if field == 0 || c.event.members[field] != nil {
+// pick notes those of members[start:end] that are used, which are those of an object: the
+// value of a field, or the event itself, which is 0.
+func (c *cloudtrail) pick(start, end int, object trailField) {
+	e, fields := &c.event, &c.table.fields[object]
+	for i := start; i < end; {
+		m := &e.members[i]
+		i += 1 + int(m.Inner)
+		field := fields[m.Name]
+		if field == 0 || e.places[field] != 0 {
 			continue
 		}
-		c.event.members[field] = &members[i]
-		if c.table.inner[field] {
-			c.pick(jsonraw.Within(members, i), field)
+		e.places[field] = int32(i) - m.Inner
+		if c.table.inner[field] && m.First == '{' {
+			c.pick(i-int(m.Inner), i, field)
 		}
 	}
+}
+
+// member returns the member of a field, nil if there is none.
+func (e *trailEvent) member(field trailField) *jsonraw.Member {
+	if place := e.places[field]; place != 0 {
+		return &e.members[place-1]
+	}
+	return nil
 }
 
 // value returns the JSON value of a field, nil if there is none.
 func (e *trailEvent) value(field trailField) []byte {
-	if m := e.members[field]; m != nil {
+	if m := e.member(field); m != nil {
 		return m.Value(e.line)
 	}
 	return nil
@@ -102,14 +114,14 @@ func (e *trailEvent) value(field trailField) []byte {
 
 // isText says whether a field is a string that is not empty.
 func (e *trailEvent) isText(field trailField) bool {
-	m := e.members[field]
+	m := e.member(field)
 	return m != nil && m.First == '"' && len(m.Value(e.line)) > len(`""`)
 }
 
 // text returns the text of a field that is a string, or nothing for another value. It is
 // valid until the next call of a method of f.
 func (e *trailEvent) text(f *Fields, field trailField) []byte {
-	m := e.members[field]
+	m := e.member(field)
 	if m == nil {
 		return nil
 	}
@@ -127,7 +139,7 @@ func (e *trailEvent) appendText(b []byte, f *Fields, label string, field trailFi
 	if !e.isText(field) {
 		return b
 	}
-	m := e.members[field]
+	m := e.member(field)
 	b = append(b, label...)
 	if value := m.Value(e.line); m.Escapes != jsonraw.Surrogate && len(value) <= len(`""`)+maxValue {
 		b = append(b, value...) // as it stands
@@ -250,7 +262,7 @@ const maxFlattened = 32_000
 // keywords. A line break between its members would break the bulk request, and an index
 // refuses a name that stands twice.
 func (e *trailEvent) appendFlattened(b []byte, label string, field trailField) []byte {
-	m := e.members[field]
+	m := e.member(field)
 	if m == nil || m.First != '{' || !m.Unique() {
 		return b
 	}

@@ -188,7 +188,7 @@ func (e *trailEvent) appendRequest(b []byte, f *Fields) []byte {
 	b = e.appendText(b, f, `"document_name":`, requestDocument)
 	b = e.appendText(b, f, `"secret_id":`, requestSecret)
 	trail := requestTrail
-	if e.members[trail] == nil && string(e.value(eventSource)) == `"cloudtrail.amazonaws.com"` {
+	if e.places[trail] == 0 && string(e.value(eventSource)) == `"cloudtrail.amazonaws.com"` {
 		trail = requestName // which is that of a trail only there
 	}
 	b = e.appendText(b, f, `"trail_name":`, trail)
@@ -203,42 +203,38 @@ func (e *trailEvent) appendInstances(b []byte) []byte {
 	b = append(b, label...)
 	list := len(b)
 	b = appendID(b, list, e.value(requestInstance))
-	b = appendIDs(b, list, e.value(requestInstances))
-	b = appendIDs(b, list, e.value(requestInstanceSet))
+	b = e.appendIDs(b, list, requestInstances)
+	b = e.appendIDs(b, list, requestInstanceSet)
 	if len(b) == list {
 		return b[:start]
 	}
 	return append(b, "],"...)
 }
 
-// appendIDs appends the strings of an array, or those in its objects' instanceId, to the
-// list that begins at b[list].
-func appendIDs(b []byte, list int, array []byte) []byte {
+// appendIDs appends the instanceId of the objects in an array, or its strings where it has
+// no objects, to the list that begins at b[list].
+func (e *trailEvent) appendIDs(b []byte, list int, field trailField) []byte {
+	m := e.member(field)
+	if m == nil || m.First != '[' {
+		return b
+	}
+	inner := e.members[e.places[field]:][:m.Inner]
+	for i := 0; i < len(inner); i += 1 + int(inner[i].Inner) {
+		if string(inner[i].Key(e.line)) == "instanceId" {
+			b = appendID(b, list, inner[i].Value(e.line))
+		}
+	}
+	if len(inner) > 0 {
+		return b
+	}
+	array := m.Value(e.line)
 	a := jsonraw.ReadArray(array, 0)
 	for start, ok := a.Next(); ok; start, ok = a.Next() {
 		end := jsonraw.Skip(array, start)
-		if end < 0 {
-			return b
-		}
-		if array[start] == '{' {
-			b = appendID(b, list, instanceID(array[start:end]))
-		} else {
-			b = appendID(b, list, array[start:end])
-		}
+		b = appendID(b, list, array[start:end])
 		a.Took(end)
 	}
 	return b
-}
-
-// instanceID returns the instanceId of an object, or nil.
-func instanceID(text []byte) []byte {
-	o := jsonraw.ReadObject(text, 0)
-	for o.Next() {
-		if string(o.Key) == "instanceId" {
-			return o.Value
-		}
-	}
-	return nil
 }
 
 // maxInstanceID is longer than any id (`mi-` and 17 digits); the field is for ids.
@@ -265,7 +261,7 @@ func (e *trailEvent) appendResponse(b []byte, f *Fields) []byte {
 	start = len(b)
 	b = append(b, `"response":{`...)
 	key := createdKey
-	if e.members[key] == nil {
+	if e.places[key] == 0 {
 		key = grantedKey
 	}
 	b = e.appendText(b, f, `"access_key_id":`, key)
