@@ -297,3 +297,22 @@ func TestObjectWithANameTwiceIsNotWrittenFlattened(t *testing.T) {
 		}
 	}
 }
+
+// However the payload escapes a message, its text is the same.
+func TestJSONTextIsThatOfTheMessageHoweverItIsEscaped(t *testing.T) {
+	const message = `{"a\\":"\n/é","requestParameters":{"b":"x\\y\"/","c":["é\t",1.50]},"apiVersion":[1],"d":"\""}`
+	usual := quote(message)
+	decoder := testDocuments(t, nil).NewDecoder()
+	for _, escaped := range []string{
+		usual, strings.ReplaceAll(usual, "/", `\/`), strings.ReplaceAll(usual, `\"`, `\u0022`), strings.ReplaceAll(usual, "é", `\u00e9`),
+		strings.Replace(usual, "a", `\u0061`, 1), strings.Replace(usual, "x", `\u0078`, 1), strings.ReplaceAll(usual, `\\`, `\u005c`),
+	} {
+		text := strings.Replace(payload("g", "s", testEvent{id: "1", message: "message"}), `"message":"message"`, `"message":`+escaped, 1)
+		doc := only(t, decode(t, decoder, text))
+		for name, want := range map[string]string{"requestParameters": `{"b":"x\\y\"/","c":["é\t",1.50]}`, "apiVersion": "[1]", "@message": message} {
+			if doc[name] != want {
+				t.Errorf("%s of %s: got %v, want %s", name, escaped, doc[name], want)
+			}
+		}
+	}
+}

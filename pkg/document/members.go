@@ -2,7 +2,9 @@ package document
 
 import (
 	"bytes"
+	"slices"
 
+	"github.com/shipperd/shipperd/pkg/cloudwatch"
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
 
@@ -26,7 +28,7 @@ type member struct {
 	// isRun says that this stands for all members of text[start:end], which are to be
 	// written just so. Nothing else is set then.
 	isRun      bool
-	start, end int32
+	start, end int // in the text that was read
 }
 
 // objects reads JSON objects of messages and writes them as JSON.stringify(JSON.parse(text))
@@ -38,7 +40,8 @@ type objects struct {
 	mendNames  bool // those that an index refuses or splits; see mend
 	dropDollar bool // of the names that read sees: some subscriptions write it before their fields'
 	tree       jsonraw.Tree
-	text       []byte // that was read
+	text       []byte            // that was read
+	event      *cloudwatch.Event // whose text that is; nil for another text
 	members    []member
 	prints     []uint64 // of the names of members, as far as these have been settled
 	seen       uint64   // a bit for each of prints
@@ -78,7 +81,7 @@ func (o *objects) read(text []byte, i int, marks []uint32) (end int) {
 // scan is read without setting members.
 func (o *objects) scan(text []byte, i int, marks []uint32) (end int) {
 	o.forget()
-	o.text = text
+	o.text, o.event = text, nil
 	end = o.tree.Read(text, i, marks, o.table.names)
 	o.tooComplex = o.tooComplex || end == jsonraw.TooDeep
 	return end
@@ -102,6 +105,7 @@ func (o *objects) add(t *jsonraw.Member) (ok bool) {
 	}
 	m := o.push()
 	m.name, m.value, m.copied, m.escapes, m.isRun = key, t.Value(o.text), nil, t.Escapes, false
+	m.start, m.end = int(t.Start), int(t.End)
 	m.kind = o.table.kindOf(t.Name, key)
 	// Without white space the label stands in the text as it is to be written.
 	label, tight := t.Label(o.text)
@@ -115,7 +119,7 @@ func (o *objects) add(t *jsonraw.Member) (ok bool) {
 			m.copied = m.value
 		} else {
 			from := len(o.copies)
-			o.copies, _ = o.appendValue(o.copies, o.text, int(t.End)-len(m.value), 1)
+			o.copies, _ = o.appendValue(o.copies, o.text, m.end-len(m.value), 1)
 			m.copied = o.copies[from:]
 		}
 	}
@@ -134,12 +138,12 @@ func (o *objects) push() *member {
 
 // addRun adds a member of the first level that is to be written as it stands.
 func (o *objects) addRun(t *jsonraw.Member) {
-	if n := len(o.members); n > 0 && o.members[n-1].isRun && o.members[n-1].end+1 == t.Start {
-		o.members[n-1].end = t.End
+	if n := len(o.members); n > 0 && o.members[n-1].isRun && o.members[n-1].end+1 == int(t.Start) {
+		o.members[n-1].end = int(t.End)
 		return
 	}
 	m := o.push()
-	m.isRun, m.start, m.end = true, t.Start, t.End
+	m.isRun, m.start, m.end = true, int(t.Start), int(t.End)
 }
 
 // settle moves the last member to the place of one of the same name if there is one.
@@ -209,6 +213,19 @@ func (o *objects) hasDollar(name []byte) bool {
 		}
 	}
 	return false
+}
+
+// appendAsText appends the text of m's value as a string. Mostly it stands so already in
+// the payload: there each mark of the text has a backslash before it.
+func (o *objects) appendAsText(dst []byte, m *member) []byte {
+	e := o.event
+	if e == nil || len(e.Text)+len(e.Marks) != len(e.Message.Inside) { // an escape is longer
+		return jsonraw.AppendString(dst, m.value)
+	}
+	start, end := m.end-len(m.value), m.end
+	before, _ := slices.BinarySearch(e.Marks, uint32(start))
+	inside, _ := slices.BinarySearch(e.Marks[before:], uint32(end))
+	return appendQuoted(dst, e.Message.Inside[start+before:end+before+inside], jsonraw.Escaped)
 }
 
 // appendValue checks and appends the value at b[i], which lies at the given depth of

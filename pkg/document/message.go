@@ -22,6 +22,7 @@ func (d *Decoder) readMessage(e *cloudwatch.Event) {
 		return
 	}
 	end := o.scan(e.Text, brace, e.Marks)
+	o.event = e
 	if end >= 0 && jsonraw.Space(e.Text, end) == len(e.Text) {
 		if !d.addRuns() {
 			o.addAll()
@@ -95,7 +96,7 @@ func (d *Decoder) appendMember(dst []byte, m *member) []byte {
 		d.foreignMember(m)
 		return dst
 	case m.kind == JSONText && first != '"' && (first != 'n' || d.documents.config.Dialect == SolutionV4):
-		dst = jsonraw.AppendString(append(dst, m.label...), m.value)
+		dst = d.objects.appendAsText(append(dst, m.label...), m)
 	case m.copied != nil:
 		dst = append(append(dst, m.label...), m.copied...)
 	case first == '"':
