@@ -123,7 +123,6 @@ type Decoder struct {
 	typed     *format.Fields
 	objects   objects
 	time      stamp
-	ingested  ingested
 	leftOut   []string // names of root fields, for explanations
 	explain   bool
 
@@ -181,7 +180,7 @@ func (d *Decoder) Decode(r *record.Record) error {
 	if err != nil {
 		return err
 	}
-	d.ingested.set(time.Now())
+	d.typed.SetIngested(time.Now())
 	for n := 1; n == 1 || len(text) > 0; n++ {
 		rest, err := d.payload.Next(text)
 		if err != nil {
@@ -278,6 +277,12 @@ func (d *Decoder) allowed() bool {
 // event decides about one event and appends its document to r.
 func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader) {
 	d.line.Reset(e.Text, e.Time, d.stream)
+	switch {
+	case e.Message.Escapes == jsonraw.Plain:
+		d.line.SetEscapes(0)
+	case e.Marks != nil:
+		d.line.SetEscapes(len(e.Marks))
+	}
 	if reader == nil {
 		reader = d.sniff(&d.line)
 	}

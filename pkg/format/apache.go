@@ -25,7 +25,7 @@ func (x *apache) Parse(line *Line, f *Fields) Result {
 		}
 		var a access
 		a.cutDate(prefix.message)
-		return a.parse(f)
+		return a.parse(line, f)
 	}
 	if result := parseErrorLog(text, f); result != None {
 		return result
@@ -34,7 +34,7 @@ func (x *apache) Parse(line *Line, f *Fields) Result {
 	if a.rest == nil || len(text) != len(line.Text) {
 		a.cutDate(text)
 	}
-	result := a.parse(f)
+	result := a.parse(line, f)
 	if result == Full && a.isColumns() {
 		line.Columns = a.appendColumns(x.columns[:0])
 	}
@@ -52,6 +52,7 @@ type access struct {
 	ident, user             []byte
 	request, status, length []byte
 	referrer, agent         []byte
+	quotes                  int  // around the quoted fields
 	spaced                  bool // blanks stand around each quoted field, and nothing after the last
 }
 
@@ -64,12 +65,15 @@ func sniffApache(line *Line) bool {
 	return !forged
 }
 
-func (a *access) parse(f *Fields) Result {
+func (a *access) parse(line *Line, f *Fields) Result {
 	if a.date == nil {
 		return None
 	}
 	a.readHead(a.head, f)
 	complete := a.readRest(a.rest)
+	if complete {
+		line.setPlain(f, a.quotes)
+	}
 	a.addTo(f)
 	if !complete {
 		return Partial
@@ -153,6 +157,7 @@ func (a *access) readRest(text []byte) bool {
 	if a.request, text, ok = cutQuoted(text); !ok {
 		return false
 	}
+	a.quotes = 2
 	a.spaced = hasPrefix(text, " ")
 	a.status, text = cutWord(bytes.TrimLeft(text, " "))
 	a.length, text = cutWord(text)
@@ -168,6 +173,7 @@ func (a *access) readRest(text []byte) bool {
 	a.spaced = a.spaced && hasPrefix(text, " ")
 	a.agent, text, ok = cutQuoted(bytes.TrimLeft(text, " "))
 	a.spaced = a.spaced && len(text) == 0
+	a.quotes = 6
 	return ok
 }
 
@@ -204,49 +210,62 @@ func cutQuoted(text []byte) (value, rest []byte, ok bool) {
 }
 
 func (a *access) addTo(f *Fields) {
-	f.address(Source, a.client, a.address)
+	if len(a.client) > 0 {
+		f.end(f.appendAddress(f.begin(Source), a.client, a.address))
+	}
 	user := withoutNil(a.user)
 	f.String(User, "name", user)
 	f.RelatedUser(user)
-	a.addRequest(f)
 	f.UserAgent(withoutNil(a.agent))
-	f.Members(Event, `"kind":"event","category":["web"],"type":["access"],"dataset":"apache.access",`)
-	f.Time(Event, "start", a.time)
-	status, ok := number(a.status)
-	if !ok {
-		return
+	status, hasStatus := number(a.status)
+	method, target, version := cutRequest(a.request)
+	f.end(a.appendHTTP(f.begin(HTTP), f, method, version, hasStatus))
+	f.addURL(target, a.vhost)
+
+	b := append(f.begin(Event), `"kind":"event","category":["web"],"type":["access"],"dataset":"apache.access",`...)
+	b = f.appendTime(b, "start", a.time)
+	switch {
+	case !hasStatus:
+	case status >= 400:
+		b = append(b, `"outcome":"failure",`...)
+	default:
+		b = append(b, `"outcome":"success",`...)
 	}
-	outcome := "success"
-	if status >= 400 {
-		outcome = "failure"
-	}
-	f.Keyword(Event, "outcome", outcome)
-	f.Open(HTTP, "response")
-	f.digits(HTTP, "status_code", a.status)
-	if _, ok := long(a.length); ok {
-		f.Open(HTTP, "body")
-		f.digits(HTTP, "bytes", a.length)
-		f.Close(HTTP)
-	}
-	f.Close(HTTP)
+	f.end(b)
 }
 
-// addRequest writes `GET /path?query HTTP/1.1`. Garbage, such as a TLS greeting on
+func (a *access) appendHTTP(b []byte, f *Fields, method, version []byte, hasStatus bool) []byte {
+	b = f.appendText(b, "version", version)
+	request := len(b)
+	b = append(b, `"request":{`...)
+	b = f.appendText(b, "method", method)
+	b = f.appendText(b, "referrer", withoutNil(a.referrer))
+	b = closeObject(b, request)
+	if !hasStatus {
+		return b
+	}
+	response := len(b)
+	b = append(b, `"response":{`...)
+	b = appendDigits(b, "status_code", a.status)
+	if _, ok := long(a.length); ok {
+		body := len(b)
+		b = append(b, `"body":{`...)
+		b = closeObject(appendDigits(b, "bytes", a.length), body)
+	}
+	return closeObject(b, response)
+}
+
+// cutRequest cuts `GET /path?query HTTP/1.1`. Garbage, such as a TLS greeting on
 // a plain port, has no method and stays in @message; HTTP/0.9 has no version.
-func (a *access) addRequest(f *Fields) {
-	method, target := cutWord(a.request)
+func cutRequest(request []byte) (method, target, version []byte) {
+	method, target = cutWord(request)
 	if len(target) == 0 || !isMethod(method) {
-		method, target = nil, nil
+		return nil, nil, nil
 	}
 	if i := lastIndex(target, " HTTP/"); i >= 0 {
-		f.String(HTTP, "version", target[i+len(" HTTP/"):])
-		target = target[:i]
+		return method, target[:i], target[i+len(" HTTP/"):]
 	}
-	f.Open(HTTP, "request")
-	f.String(HTTP, "method", method)
-	f.String(HTTP, "referrer", withoutNil(a.referrer))
-	f.Close(HTTP)
-	f.addURL(target, a.vhost)
+	return method, target, nil
 }
 
 // isMethod says whether word is a token of RFC 9110 in capitals, as all registered
@@ -271,7 +290,6 @@ func afterScheme(target []byte) (after []byte, ok bool) {
 
 // addURL writes the target of a request: a path, an absolute URL or `host:port`.
 func (f *Fields) addURL(target, vhost []byte) {
-	f.String(URL, "original", target)
 	path := target
 	if after, ok := afterScheme(target); ok {
 		slash := bytes.IndexByte(after, '/')
@@ -283,11 +301,12 @@ func (f *Fields) addURL(target, vhost []byte) {
 			vhost = vhost[:colon]
 		}
 	}
-	f.String(URL, "domain", vhost)
-	if len(path) == 0 || path[0] != '/' {
-		return
+	b := f.appendText(f.begin(URL), "original", target)
+	b = f.appendText(b, "domain", vhost)
+	if len(path) > 0 && path[0] == '/' {
+		path, query, _ := bytes.Cut(path, []byte("?"))
+		b = f.appendText(b, "path", path)
+		b = f.appendText(b, "query", query)
 	}
-	path, query, _ := bytes.Cut(path, []byte("?"))
-	f.String(URL, "path", path)
-	f.String(URL, "query", query)
+	f.end(b)
 }

@@ -188,6 +188,7 @@ func (e *trailEvent) addTrail(f *Fields, flattened bool) (failed bool) {
 	request.read(e.request, string(e.source) == `"cloudtrail.amazonaws.com"`)
 	response.read(e.response)
 
+	who.addUser(f)
 	f.Open(AWS, "cloudtrail")
 	who.addTo(f)
 	request.addTo(f)

@@ -49,7 +49,7 @@ func (i *identity) readSession(o object) {
 // mistyped password.
 const hidden = `"HIDDEN_DUE_TO_SECURITY_REASONS"`
 
-func (i *identity) addTo(f *Fields) {
+func (i *identity) addUser(f *Fields) {
 	name := i.name
 	if !isText(name) {
 		name = i.issuer // the role that was assumed
@@ -59,7 +59,9 @@ func (i *identity) addTo(f *Fields) {
 		f.RelatedUser(f.text(name))
 	}
 	f.JSONString(User, "id", i.principal)
+}
 
+func (i *identity) addTo(f *Fields) {
 	f.Open(AWS, "user_identity")
 	f.JSONString(AWS, "type", i.kind)
 	f.JSONString(AWS, "arn", i.arn)

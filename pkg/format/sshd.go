@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"strconv"
 
 	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
@@ -43,21 +44,27 @@ func parseSSHD(line *Line, f *Fields) Result {
 	if !known && !prefix.read(text, line.Time, isSSHD) {
 		return prefix.readOther(text, line.Time, f)
 	}
-	prefix.addTo(f)
+	line.setPlain(f, 0)
 	message := prefix.message
-	if inner, repeat, ok := repeated(message); ok {
-		f.Int(Shipperd, "repeat", int64(repeat))
+	inner, repeat, isRepeated := repeated(message)
+	if isRepeated {
 		message = inner
 	}
 	var v values
 	m := findMessage(bare(message), &v)
 	if m == nil {
-		f.Members(Event, `"kind":"event","dataset":"system.auth",`)
-		return Full
+		m = &unknownMessage
 	}
-	f.Keyword(Shipperd, "template", m.name)
-	f.Members(Event, m.event)
 	addSSH(f, &v)
+	prefix.addTo(f, m.event)
+	b := f.begin(Shipperd)
+	if isRepeated {
+		b = append(strconv.AppendInt(appendName(b, "repeat"), int64(repeat), 10), ',')
+	}
+	if m.name != "" {
+		b = appendKeyword(b, "template", m.name)
+	}
+	f.end(f.appendText(b, "method", v[slotMethod]))
 	return Full
 }
 
@@ -67,8 +74,7 @@ func (l *syslogLine) readOther(text []byte, event int64, f *Fields) Result {
 	if !l.read(text, event, isProgram) || len(l.host) == 0 || l.time == event {
 		return None
 	}
-	l.addTo(f)
-	f.Members(Event, `"kind":"event","dataset":"system.auth",`)
+	l.addTo(f, unknownMessage.event)
 	return Full
 }
 
@@ -135,17 +141,23 @@ func firstFit(candidates []compiledMessage, message []byte, v *values) *compiled
 }
 
 func addSSH(f *Fields, v *values) {
-	f.String(Shipperd, "method", v[slotMethod])
-	f.String(User, "name", v[slotUser])
-	f.RelatedUser(v[slotUser])
 	f.addEnd(Source, v[slotAddress], v[slotPort])
 	f.addEnd(Destination, v[slotDestination], v[slotDestinationPort])
+	f.String(User, "name", v[slotUser])
+	f.RelatedUser(v[slotUser])
 }
 
 // addEnd writes one end of a connection.
 func (f *Fields) addEnd(root Root, address, port []byte) {
-	f.Address(root, address)
-	if n, ok := number(port); ok && n <= 65535 {
-		f.digits(root, "port", port)
+	if len(address)+len(port) == 0 {
+		return
 	}
+	b := f.begin(root)
+	if len(address) > 0 {
+		b = f.appendAddress(b, address, f.lookup.Address(address))
+	}
+	if n, ok := number(port); ok && n <= 65535 {
+		b = appendDigits(b, "port", port)
+	}
+	f.end(b)
 }

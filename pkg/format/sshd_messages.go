@@ -160,6 +160,9 @@ type compiledMessage struct {
 	event  string // members
 }
 
+// unknownMessage stands for what no template fits.
+var unknownMessage = compiledMessage{event: `"kind":"event","dataset":"system.auth",`} //nolint:gochecknoglobals // a constant
+
 // sshdCatalogue is the catalogue by the first byte of a message.
 var sshdCatalogue = compileMessages(sshdMessages()) //nolint:gochecknoglobals // a compiled table
 

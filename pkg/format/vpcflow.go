@@ -75,6 +75,7 @@ func (v *vpcflow) Parse(line *Line, f *Fields) Result {
 	if len(v.values) < 2 || !v.readValues(f) {
 		return None
 	}
+	line.setPlain(f, 0)
 	v.addTo(f)
 	if tokens != len(v.fields) {
 		return Partial
@@ -170,7 +171,8 @@ func (x *flowValue) below(limit int64) bool {
 }
 
 func (v *vpcflow) addTo(f *Fields) {
-	f.Open(AWS, "vpcflow")
+	b := append(f.begin(AWS), `"vpcflow":{`...)
+	start := len(b) - len(`"vpcflow":{`)
 	for i := range v.read {
 		field, value := &v.fields[i], &v.read[i]
 		if field.part != flowOther || len(value.text) == 0 {
@@ -182,50 +184,50 @@ func (v *vpcflow) addTo(f *Fields) {
 		case "region":
 			f.Region(value.text)
 		case "pkt_srcaddr", "pkt_dstaddr":
-			f.ips = appendUnique(f.ips, value.address.Text)
+			f.addIP(value.address)
 		}
 		if field.kind == flowNumber {
-			f.digits(AWS, field.name, value.text)
+			b = appendDigits(b, field.name, value.text)
 		} else {
-			f.String(AWS, field.name, value.text)
+			b = f.appendText(b, field.name, value.text)
 		}
 	}
-	f.String(AWS, "action", v.part(flowAction).text)
-	f.String(AWS, "log_status", v.part(flowStatus).text)
-	f.Close(AWS)
-	v.addConversation(f)
+	b = f.appendText(b, "action", v.part(flowAction).text)
+	b = f.appendText(b, "log_status", v.part(flowStatus).text)
+	f.end(closeObject(b, start))
+
+	b = append(f.begin(Event), v.event()...)
+	b = f.appendSeconds(b, "start", v.part(flowStart))
+	f.end(f.appendSeconds(b, "end", v.part(flowEnd)))
+	b = f.appendFlowEnd(f.begin(Source), v.part(flowSource), v.part(flowSourcePort))
+	b = appendCount(b, "packets", v.part(flowPackets)) // the source sent them
+	f.end(appendCount(b, "bytes", v.part(flowBytes)))
+	f.end(f.appendFlowEnd(f.begin(Destination), v.part(flowDestination), v.part(flowDestinationPort)))
+	f.end(v.appendNetwork(f.begin(Network), f))
 }
 
-// addConversation writes what becomes typed fields outside aws.vpcflow.
-func (v *vpcflow) addConversation(f *Fields) {
-	f.Members(Event, v.event())
-	f.addSeconds("start", v.part(flowStart))
-	f.addSeconds("end", v.part(flowEnd))
-	source, destination := v.part(flowSource), v.part(flowDestination)
-	f.address(Source, source.text, source.address)
-	f.address(Destination, destination.text, destination.address)
-	sourcePort, destinationPort := v.part(flowSourcePort), v.part(flowDestinationPort)
-	f.addPort(Source, sourcePort)
-	f.addPort(Destination, destinationPort)
-	f.addCount("packets", v.part(flowPackets))
-	f.addCount("bytes", v.part(flowBytes))
+func (v *vpcflow) appendNetwork(b []byte, f *Fields) []byte {
+	b = appendCount(b, "packets", v.part(flowPackets))
+	b = appendCount(b, "bytes", v.part(flowBytes))
 	protocol := v.part(flowProtocol)
 	if protocol.below(1e9) {
-		f.String(Network, "iana_number", protocol.text)
-		f.Keyword(Network, "transport", transport(int(protocol.number)))
+		b = f.appendText(b, "iana_number", protocol.text)
+		b = appendKeyword(b, "transport", transport(int(protocol.number)))
 	}
+	source, destination := v.part(flowSource), v.part(flowDestination)
 	if source.address == nil || destination.address == nil {
-		return
+		return b
 	}
-	f.addDirection(v.part(flowDirection).text, source.address, destination.address)
+	b = f.appendDirection(b, v.part(flowDirection).text, source.address, destination.address)
+	sourcePort, destinationPort := v.part(flowSourcePort), v.part(flowDestinationPort)
 	conversation := enrich.Flow{
 		Source: source.address.IP, Destination: destination.address.IP,
 		SourcePort: uint16(sourcePort.number), DestinationPort: uint16(destinationPort.number), Protocol: uint8(protocol.number),
 	}
 	if sourcePort.below(maxPort) && destinationPort.below(maxPort) && protocol.below(256) && conversation.HasCommunityID() {
-		f.scratch = conversation.AppendCommunityID(f.scratch[:0])
-		f.String(Network, "community_id", f.scratch)
+		b = append(conversation.AppendCommunityID(append(appendName(b, "community_id"), '"')), `",`...)
 	}
+	return b
 }
 
 // event returns the members of event: what happened to the flow, or that there
@@ -246,43 +248,48 @@ func (v *vpcflow) event() string {
 	return `"kind":"event","category":["network"],"type":["connection"],"dataset":"aws.vpcflow",`
 }
 
-// addDirection writes what the record says, seen from its interface, or else what
+// appendDirection appends what the record says, seen from its interface, or else what
 // the scopes of the addresses say.
-func (f *Fields) addDirection(recorded []byte, source, destination *enrich.Address) {
+func (f *Fields) appendDirection(b, recorded []byte, source, destination *enrich.Address) []byte {
 	family := "ipv6"
 	if source.IP.Is4() {
 		family = "ipv4"
 	}
-	f.Keyword(Network, "type", family)
+	b = appendKeyword(b, "type", family)
 	if len(recorded) > 0 {
-		f.String(Network, "direction", recorded)
-		return
+		return f.appendText(b, "direction", recorded)
 	}
-	f.Keyword(Network, "direction", enrich.Direction(source.Scope, destination.Scope))
+	return appendKeyword(b, "direction", enrich.Direction(source.Scope, destination.Scope))
 }
 
-// addSeconds writes a time of event that is given in Unix seconds.
-func (f *Fields) addSeconds(name string, value *flowValue) {
-	if len(value.text) > 0 && len(value.text) <= len("253402300799") {
-		f.Time(Event, name, value.number*1000)
+// appendSeconds appends a time that is given in Unix seconds.
+func (f *Fields) appendSeconds(b []byte, name string, value *flowValue) []byte {
+	if len(value.text) == 0 || len(value.text) > len("253402300799") {
+		return b
 	}
+	return f.appendTime(b, name, value.number*1000)
 }
 
 // maxPort is where port numbers end.
 const maxPort = 1 << 16
 
-func (f *Fields) addPort(root Root, port *flowValue) {
-	if port.below(maxPort) {
-		f.digits(root, "port", port.text)
+// appendFlowEnd appends one end of a flow.
+func (f *Fields) appendFlowEnd(b []byte, end, port *flowValue) []byte {
+	if len(end.text) > 0 {
+		b = f.appendAddress(b, end.text, end.address)
 	}
+	if port.below(maxPort) {
+		b = appendDigits(b, "port", port.text)
+	}
+	return b
 }
 
-// addCount writes packets or bytes, which the source sent.
-func (f *Fields) addCount(name string, count *flowValue) {
-	if len(count.text) > 0 {
-		f.digits(Source, name, count.text)
-		f.digits(Network, name, count.text)
+// appendCount appends packets or bytes.
+func appendCount(b []byte, name string, count *flowValue) []byte {
+	if len(count.text) == 0 {
+		return b
 	}
+	return appendDigits(b, name, count.text)
 }
 
 // transport returns the name of an IANA protocol number, as ECS has it.
