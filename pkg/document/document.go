@@ -116,6 +116,7 @@ type Decoder struct {
 	inflater  *cloudwatch.Inflater
 	payload   cloudwatch.Payload
 	readers   []*reader // by default options, in the order of format.Table
+	sniffed   *reader   // the last one that was found by its lines; nil: none yet
 	fallback  *reader   // of what no reader takes for its own
 	routes    []route
 	routed    map[string]*route // by log group
@@ -277,11 +278,8 @@ func (d *Decoder) allowed() bool {
 // event decides about one event and appends its document to r.
 func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader) {
 	d.line.Reset(e.Text, e.Time, d.stream)
-	switch {
-	case e.Message.Escapes == jsonraw.Plain:
-		d.line.SetEscapes(0)
-	case e.Marks != nil:
-		d.line.SetEscapes(len(e.Marks))
+	if e.Marks != nil || e.Message.Escapes == jsonraw.Plain {
+		d.line.SetMarks(e.Marks)
 	}
 	if reader == nil {
 		reader = d.sniff(&d.line)

@@ -19,6 +19,9 @@ func newApache(Options) (Format, error) { return &apache{}, nil }
 // like a line of an access log, so that error logs are tried first.
 func (x *apache) Parse(line *Line, f *Fields) Result {
 	text := trimEnd(line.Text, "\r\n")
+	if a := (access{dated: line.dated}); a.rest != nil && len(text) == len(line.Text) && !a.mayBeSyslog(text) {
+		return x.parse(&a, line, f)
+	}
 	if prefix := &line.prefix; prefix.read(text, line.Time, isHTTPD) {
 		if result := parseSyslogError(prefix, f); result != None {
 			return result
@@ -30,10 +33,13 @@ func (x *apache) Parse(line *Line, f *Fields) Result {
 	if result := parseErrorLog(text, f); result != None {
 		return result
 	}
-	a := access{dated: line.dated}
-	if a.rest == nil || len(text) != len(line.Text) {
-		a.cutDate(text)
-	}
+	var a access
+	a.cutDate(text)
+	return x.parse(&a, line, f)
+}
+
+// parse reads a line of an access log.
+func (x *apache) parse(a *access, line *Line, f *Fields) Result {
 	result := a.parse(line, f)
 	if result == Full && a.isColumns() {
 		line.Columns = a.appendColumns(x.columns[:0])
@@ -56,13 +62,18 @@ type access struct {
 	spaced                  bool // blanks stand around each quoted field, and nothing after the last
 }
 
-// sniffApache knows a line by its date. A user name of sshd may look like one, too.
+// sniffApache knows a line by its date. What strangers choose in a line of another
+// format, such as a user name of sshd, may look like one, too.
 func sniffApache(line *Line) bool {
-	if !line.dated.cutDate(line.Text) {
+	d := &line.dated
+	isUsual := len(line.marks) > 0 && d.cutDateBefore(line.Text, int(line.marks[0]))
+	if !isUsual && !d.cutDate(line.Text) {
 		return false
 	}
-	forged := bytes.Contains(line.dated.head, []byte("sshd")) && new(syslogLine).read(line.Text, line.Time, isSSHD)
-	return !forged
+	mayBeSSHD := line.Text[0] == '<' || bytes.Contains(d.head, []byte("sshd"))
+	others := isObject(line.Text) || sniffErrorLog(line.Text) || sniffVPCFlow(line.Text) ||
+		mayBeSSHD && new(syslogLine).read(line.Text, line.Time, isSSHD)
+	return !others
 }
 
 func (a *access) parse(line *Line, f *Fields) Result {
@@ -70,7 +81,7 @@ func (a *access) parse(line *Line, f *Fields) Result {
 		return None
 	}
 	a.readHead(a.head, f)
-	complete := a.readRest(a.rest)
+	complete := a.readMarked(line) || a.readRest(a.rest)
 	if complete {
 		line.setPlain(f, a.quotes)
 	}
@@ -122,6 +133,27 @@ func (d *dated) cutDate(text []byte) (proven bool) {
 	}
 }
 
+// cutDateBefore is cutDate for the usual date, before the first quote of the text.
+func (d *dated) cutDateBefore(text []byte, quote int) (proven bool) {
+	const shape = ` [17/May/2015:10:05:03 +0000] `
+	start := quote - len(shape)
+	if start < 0 || text[start] != ' ' || text[start+1] != '[' || string(text[quote-len("] "):quote+1]) != `] "` {
+		return false
+	}
+	date := text[start+len(" [") : quote-len("] ")]
+	ms, ok := apacheDate(date)
+	if ok {
+		*d = dated{text[:start], date, text[quote:], ms}
+	}
+	return ok
+}
+
+// mayBeSyslog says whether what stands before the date may name httpd as the program of
+// a syslog line, which has no blank before that but those between its own words.
+func (d *dated) mayBeSyslog(text []byte) bool {
+	return text[0] == '<' || bytes.Contains(d.head, []byte("httpd")) || bytes.Contains(d.head, []byte("apache2"))
+}
+
 // readHead reads what stands before the date. User names may have blanks.
 func (a *access) readHead(head []byte, f *Fields) {
 	first, rest := cutWord(head)
@@ -149,6 +181,33 @@ func isVhost(first, second []byte, f *Fields) bool {
 		}
 	}
 	return f.lookup.Address(second) != nil
+}
+
+// readMarked is readRest for the usual line: three quoted fields without an escape, and
+// one blank between all. The six quotes are all that is marked.
+func (a *access) readMarked(line *Line) bool {
+	if len(line.marks) != 6 {
+		return false
+	}
+	text, quote := line.Text, [6]int{}
+	for i, place := range line.marks {
+		if quote[i] = int(place); text[place] != '"' {
+			return false
+		}
+	}
+	numbers := text[quote[1]+1 : quote[2]] // ` 200 512 `
+	last := len(numbers) - 1
+	if last < len(" 200 5") || numbers[0] != ' ' || numbers[4] != ' ' || numbers[last] != ' ' || len(a.rest) != len(text)-quote[0] ||
+		quote[4] != quote[3]+2 || text[quote[3]+1] != ' ' || quote[5] != len(text)-1 {
+		return false
+	}
+	a.status, a.length = numbers[1:4], numbers[5:last]
+	if _, ok := number(a.status); !ok || bytes.IndexByte(a.length, ' ') >= 0 {
+		return false
+	}
+	a.request, a.referrer, a.agent = text[quote[0]+1:quote[1]], text[quote[2]+1:quote[3]], text[quote[4]+1:quote[5]]
+	a.quotes, a.spaced = len(quote), true
+	return true
 }
 
 // readRest reads from the quote of the request on and says whether it is whole.

@@ -45,7 +45,7 @@ func TestOnlyLinesWithoutEscapesAreCopiedAsTheyStand(t *testing.T) {
 		if line.Plain {
 			t.Errorf("%s: got plain values, want it not known", text)
 		}
-		line.SetEscapes(countEscapes(line.Text))
+		line.SetMarks(marksOf(line.Text))
 		newFormat(t, "apache", Options{}).Parse(&line, NewFields(nil))
 		if line.Plain != want {
 			t.Errorf("%s: got plain values %v, want %v", text, line.Plain, want)

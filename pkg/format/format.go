@@ -26,7 +26,8 @@ type Line struct {
 	// Plain is set by Parse where no value of Columns needs an escape in JSON.
 	Plain bool
 
-	escapes int // see SetEscapes, one more; 0: not known
+	marks  []uint32 // see SetMarks
+	marked bool
 
 	// What Sniff has read of Text, if it has: Parse takes it from here.
 	dated  dated
@@ -35,19 +36,20 @@ type Line struct {
 
 // Reset makes line the one of an event of which nothing is known yet.
 func (l *Line) Reset(text []byte, time int64, stream []byte) {
-	l.Text, l.Time, l.Stream, l.Members, l.Columns, l.Plain, l.escapes = text, time, stream, nil, nil, false, 0
+	l.Text, l.Time, l.Stream, l.Members, l.Columns = text, time, stream, nil, nil
+	l.Plain, l.marks, l.marked = false, nil, false
 	l.dated.rest, l.prefix.program = nil, nil // which say that there is something
 }
 
-// SetEscapes says how many bytes of Text need an escape in JSON: quotes, backslashes and
-// control characters. With none but the quotes that a format has between its values,
-// these are copied as they stand. Text has to be valid UTF-8.
-func (l *Line) SetEscapes(n int) { l.escapes = n + 1 }
+// SetMarks tells the places of all bytes of Text that need an escape in JSON: quotes,
+// backslashes and control characters. With none but the quotes that a format has between
+// its values, these are copied as they stand. Text has to be valid UTF-8.
+func (l *Line) SetMarks(places []uint32) { l.marks, l.marked = places, true }
 
-// setPlain notes whether Text has the given number of escapes, all of them outside the
-// values, which then need none.
-func (l *Line) setPlain(f *Fields, escapes int) {
-	l.Plain = l.escapes == escapes+1
+// setPlain notes whether Text has the given number of marks, all of them outside the
+// values, which then need no escape.
+func (l *Line) setPlain(f *Fields, marks int) {
+	l.Plain = l.marked && len(l.marks) == marks
 	f.plain = l.Plain
 }
 

@@ -45,26 +45,35 @@ func fuzzFormat(f *testing.F, name string, options Options) {
 		}
 		sniffed := Line{Text: text, Time: time}
 		if utf8.Valid(text) {
-			sniffed.SetEscapes(countEscapes(text))
+			sniffed.SetMarks(marksOf(text))
 		}
+		var takers []string
 		for _, entry := range Table() {
-			if entry.Sniff != nil {
-				entry.Sniff(&sniffed)
+			if entry.Sniff != nil && entry.Sniff(&sniffed) {
+				takers = append(takers, entry.Name)
 			}
 		}
-		if r := format.Parse(&sniffed, again); r != result || !bytes.Equal(first, again.AppendTo(nil)) {
+		if len(takers) > 1 {
+			t.Errorf("%q: taken by %s, want one at most", text, takers)
+		}
+		r := format.Parse(&sniffed, again)
+		if _, ok := readEntry(text); !ok {
+			checkColumns(t, columns, &sniffed)
+		}
+		if r != result || !bytes.Equal(first, again.AppendTo(nil)) {
 			t.Errorf("got %s and %s, want the same twice", first, again.AppendTo(nil))
 		}
 	})
 }
 
-func countEscapes(text []byte) (n int) {
-	for _, c := range text {
+// marksOf returns the places of what needs an escape.
+func marksOf(text []byte) (marks []uint32) {
+	for i, c := range text {
 		if c == '"' || c == '\\' || c < ' ' {
-			n++
+			marks = append(marks, uint32(i))
 		}
 	}
-	return n
+	return marks
 }
 
 func FuzzApache(f *testing.F) { fuzzFormat(f, "apache", Options{}) }

@@ -21,6 +21,7 @@ type vpcflow struct {
 	values [][]byte
 	plain  bool // a filter pattern's tokens are the values as well
 	read   []flowValue
+	room   []flowValue // for read
 	none   flowValue
 }
 
@@ -36,7 +37,7 @@ func newVPCFlow(o Options) (Format, error) {
 	if len(names) == 0 {
 		names = flowNames(strings.Trim(flowColumns, "[]"))
 	}
-	v := &vpcflow{}
+	v := &vpcflow{room: make([]flowValue, len(names))}
 	for part := range v.places {
 		v.places[part] = len(names)
 	}
@@ -135,9 +136,10 @@ func (v *vpcflow) isHeader() bool {
 // readValues says whether every number is a number and every address an address,
 // where there is a value: else the line is no flow record of this format.
 func (v *vpcflow) readValues(f *Fields) bool {
-	v.read = v.read[:0]
+	v.read = v.room[:len(v.values)]
 	for i, text := range v.values {
-		value := flowValue{text: withoutNil(text)}
+		value := &v.read[i]
+		value.text, value.number, value.address = withoutNil(text), 0, nil
 		if len(value.text) > 0 {
 			ok := true
 			switch v.fields[i].kind {
@@ -152,7 +154,6 @@ func (v *vpcflow) readValues(f *Fields) bool {
 				return false
 			}
 		}
-		v.read = append(v.read, value)
 	}
 	return true
 }
