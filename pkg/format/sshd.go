@@ -40,8 +40,10 @@ func isSSHD(program []byte) bool {
 
 // Parse implements Format.
 func (s *sshd) Parse(line *Line, f *Fields) Result {
-	if entry, ok := readEntry(line.Text); ok {
-		return s.journal.parse(&entry, line, f)
+	if isObject(line.Text) {
+		if entry, ok := readEntry(line.Text); ok {
+			return s.journal.parse(&entry, line, f)
+		}
 	}
 	result := parseSSHD(line, f)
 	if line.Plain {
