@@ -88,10 +88,14 @@ func (d *Decoder) appendColumns(dst []byte, c *columns, values [][]byte, text []
 		values = d.values
 	}
 	for i, value := range values {
-		if m := &c.members[i]; plain && m.kind == Text && len(value) > 0 {
+		switch m := &c.members[i]; {
+		case len(value) == 0:
+		case m.kind == Text && plain:
 			dst = append(append(append(dst, m.label...), '"'), value...)
 			dst = append(dst, `",`...)
-		} else {
+		case m.kind == Number && smallNumber(value):
+			dst = append(append(append(dst, m.label...), value...), ',')
+		default:
 			dst = d.appendConverted(dst, m, value)
 		}
 	}

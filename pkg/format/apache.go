@@ -282,7 +282,7 @@ func (a *access) addTo(f *Fields) {
 	f.addURL(target, a.vhost)
 
 	b := append(f.begin(Event), `"kind":"event","category":["web"],"type":["access"],"dataset":"apache.access",`...)
-	b = f.appendTime(b, "start", a.time)
+	b = f.time(b, `"start":"`, a.time)
 	switch {
 	case !hasStatus:
 	case status >= 400:
@@ -294,22 +294,22 @@ func (a *access) addTo(f *Fields) {
 }
 
 func (a *access) appendHTTP(b []byte, f *Fields, method, version []byte, hasStatus bool) []byte {
-	b = f.appendText(b, "version", version)
+	b = f.quoted(b, `"version":"`, version)
 	request := len(b)
 	b = append(b, `"request":{`...)
-	b = f.appendText(b, "method", method)
-	b = f.appendText(b, "referrer", withoutNil(a.referrer))
+	b = f.quoted(b, `"method":"`, method)
+	b = f.quoted(b, `"referrer":"`, withoutNil(a.referrer))
 	b = closeObject(b, request)
 	if !hasStatus {
 		return b
 	}
 	response := len(b)
 	b = append(b, `"response":{`...)
-	b = appendDigits(b, "status_code", a.status)
+	b = digits(b, `"status_code":`, a.status)
 	if _, ok := long(a.length); ok {
 		body := len(b)
 		b = append(b, `"body":{`...)
-		b = closeObject(appendDigits(b, "bytes", a.length), body)
+		b = closeObject(digits(b, `"bytes":`, a.length), body)
 	}
 	return closeObject(b, response)
 }
@@ -360,12 +360,12 @@ func (f *Fields) addURL(target, vhost []byte) {
 			vhost = vhost[:colon]
 		}
 	}
-	b := f.appendText(f.begin(URL), "original", target)
-	b = f.appendText(b, "domain", vhost)
+	b := f.quoted(f.begin(URL), `"original":"`, target)
+	b = f.quoted(b, `"domain":"`, vhost)
 	if len(path) > 0 && path[0] == '/' {
 		path, query, _ := bytes.Cut(path, []byte("?"))
-		b = f.appendText(b, "path", path)
-		b = f.appendText(b, "query", query)
+		b = f.quoted(b, `"path":"`, path)
+		b = f.quoted(b, `"query":"`, query)
 	}
 	f.end(b)
 }

@@ -217,13 +217,17 @@ func appendList(dst []byte, opening string, list []byte) []byte {
 // String writes value, cut to 8,191 bytes.
 func (f *Fields) String(root Root, name string, value []byte) {
 	if len(value) > 0 {
-		f.end(f.appendText(f.begin(root), name, value))
+		f.end(append(jsonraw.AppendString(appendName(f.begin(root), name), cut(value)), ','))
 	}
 }
 
 // Keyword writes a value of ours that needs no escaping.
 func (f *Fields) Keyword(root Root, name, value string) {
-	f.end(appendKeyword(f.begin(root), name, value))
+	f.end(append(append(append(appendName(f.begin(root), name), '"'), value...), `",`...))
+}
+
+func appendName(b []byte, name string) []byte {
+	return append(append(append(b, '"'), name...), `":`...)
 }
 
 // cut shortens value to maxValue, at the start of a character.
@@ -250,7 +254,7 @@ func (f *Fields) Bool(root Root, name string, value bool) {
 
 // Raw writes a value that is valid JSON already.
 func (f *Fields) Raw(root Root, name string, json []byte) {
-	f.end(appendRaw(f.begin(root), name, json))
+	f.end(append(append(appendName(f.begin(root), name), json...), ','))
 }
 
 // Members adds ready members of our own, each followed by a comma, such as
@@ -279,7 +283,9 @@ func (f *Fields) Close(root Root) {
 // Time writes a time, given in Unix milliseconds, in UTC. A year that RFC 3339
 // cannot write is left out.
 func (f *Fields) Time(root Root, name string, ms int64) {
-	f.end(f.appendTime(f.begin(root), name, ms))
+	if ms >= minTime && ms <= maxTime {
+		f.end(f.time(append(appendName(f.begin(root), name), '"'), "", ms))
+	}
 }
 
 // JSONString writes value if it is a valid JSON string, cut like String's.
@@ -339,7 +345,7 @@ func (f *Fields) Address(root Root, text []byte) *enrich.Address {
 // appendAddress is Address for a text that has been looked up.
 func (f *Fields) appendAddress(b, text []byte, a *enrich.Address) []byte {
 	if a == nil {
-		return f.appendText(b, "address", text)
+		return f.quoted(b, `"address":"`, text)
 	}
 	f.addIP(a)
 	return append(b, a.Members...)
@@ -348,7 +354,7 @@ func (f *Fields) appendAddress(b, text []byte, a *enrich.Address) []byte {
 // UserAgent writes user_agent: the string itself and what it says.
 func (f *Fields) UserAgent(text []byte) {
 	if len(text) > 0 {
-		f.end(append(f.appendText(f.begin(UserAgent), "original", text), f.lookup.UserAgent(text)...))
+		f.end(append(f.quoted(f.begin(UserAgent), `"original":"`, text), f.lookup.UserAgent(text)...))
 	}
 }
 

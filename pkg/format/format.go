@@ -47,9 +47,9 @@ func (l *Line) Reset(text []byte, time int64, stream []byte) {
 func (l *Line) SetMarks(places []uint32) { l.marks, l.marked = places, true }
 
 // setPlain notes whether Text has the given number of marks, all of them outside the
-// values, which then need no escape.
+// values, which then need no escape, and is short enough for none of them to be cut.
 func (l *Line) setPlain(f *Fields, marks int) {
-	l.Plain = l.marked && len(l.marks) == marks
+	l.Plain = l.marked && len(l.marks) == marks && len(l.Text) <= maxValue
 	f.plain = l.Plain
 }
 

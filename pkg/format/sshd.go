@@ -99,12 +99,12 @@ func parseSSHD(line *Line, f *Fields) Result {
 	prefix.addTo(f, m.event)
 	b := f.begin(Shipperd)
 	if isRepeated {
-		b = append(strconv.AppendInt(appendName(b, "repeat"), int64(repeat), 10), ',')
+		b = append(strconv.AppendInt(append(b, `"repeat":`...), int64(repeat), 10), ',')
 	}
 	if m.name != "" {
-		b = appendKeyword(b, "template", m.name)
+		b = keyword(b, `"template":"`, m.name)
 	}
-	f.end(f.appendText(b, "method", v[slotMethod]))
+	f.end(f.quoted(b, `"method":"`, v[slotMethod]))
 	return Full
 }
 
@@ -196,7 +196,7 @@ func (f *Fields) addEnd(root Root, address, port []byte) {
 		b = f.appendAddress(b, address, f.lookup.Address(address))
 	}
 	if n, ok := number(port); ok && n <= 65535 {
-		b = appendDigits(b, "port", port)
+		b = digits(b, `"port":`, port)
 	}
 	f.end(b)
 }

@@ -132,14 +132,14 @@ func (l *syslogLine) setProgram(word []byte, wanted func([]byte) bool) bool {
 
 // addTo writes what the prefix says, and more members of event.
 func (l *syslogLine) addTo(f *Fields, event string) {
-	f.end(append(f.appendTime(f.begin(Event), "start", l.time), event...))
+	f.end(append(f.time(f.begin(Event), `"start":"`, l.time), event...))
 	f.String(Observer, "hostname", l.host)
 	b := f.begin(Shipperd)
 	start := len(b)
 	b = append(b, `"process":{`...)
-	b = f.appendText(b, "name", l.program)
+	b = f.quoted(b, `"name":"`, l.program)
 	if _, ok := number(l.pid); ok {
-		b = appendDigits(b, "pid", l.pid)
+		b = digits(b, `"pid":`, l.pid)
 	}
 	f.end(closeObject(b, start))
 }

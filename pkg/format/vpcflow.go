@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/shipperd/shipperd/pkg/enrich"
+	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
 
 // errFlowFields is wrapped by what is wrong with a list of fields.
@@ -19,7 +20,6 @@ type vpcflow struct {
 	places [flowParts]int // of the parts among the fields; behind the last: it has none
 	// Of the line under way.
 	values [][]byte
-	plain  bool // a filter pattern's tokens are the values as well
 	read   []flowValue
 	room   []flowValue // for read
 	none   flowValue
@@ -48,7 +48,7 @@ func newVPCFlow(o Options) (Format, error) {
 		case slices.Contains(names[:i], name):
 			return nil, fmt.Errorf("flow field %q stands twice: %w", name, errFlowFields)
 		}
-		field := flowField{name, flowFieldKind(name), flowFieldPart(name)}
+		field := newFlowField(name)
 		v.fields = append(v.fields, field)
 		v.places[field.part] = i
 	}
@@ -81,36 +81,43 @@ func (v *vpcflow) Parse(line *Line, f *Fields) Result {
 	if tokens != len(v.fields) {
 		return Partial
 	}
-	if len(text) == len(line.Text) && v.plain {
+	if len(text) == len(line.Text) && v.isColumns(line) {
 		line.Columns = v.values
 	}
 	return Full
+}
+
+// isColumns says whether the values are those of a filter pattern, which cuts at other
+// white space, too, and at quotes and brackets.
+func (v *vpcflow) isColumns(line *Line) bool {
+	for _, value := range v.values {
+		if line.Plain && value[0] != '[' {
+			continue
+		}
+		if !pattern.IsToken(value) {
+			return false
+		}
+	}
+	return true
 }
 
 // split fills v.values with as many tokens as there are fields, and returns how
 // many there were, counting at most one too many.
 func (v *vpcflow) split(text []byte) (tokens int) {
 	v.values = v.values[:0]
-	plain := true
 	for i := 0; i < len(text); {
 		if len(v.values) == len(v.fields) {
 			return len(v.fields) + 1
 		}
 		start := i
-		for ; i < len(text) && text[i] != ' '; i++ {
-			if text[i] < ' ' {
-				plain = false
-			}
+		for i < len(text) && text[i] != ' ' { // eight bytes on average: no IndexByte for those
+			i++
 		}
 		v.values = append(v.values, text[start:i])
-		if text[start] == '"' || text[start] == '[' {
-			plain = false
-		}
 		for i < len(text) && text[i] == ' ' {
 			i++
 		}
 	}
-	v.plain = plain
 	return len(v.values)
 }
 
@@ -188,32 +195,32 @@ func (v *vpcflow) addTo(f *Fields) {
 			f.addIP(value.address)
 		}
 		if field.kind == flowNumber {
-			b = appendDigits(b, field.name, value.text)
+			b = digits(b, field.label, value.text)
 		} else {
-			b = f.appendText(b, field.name, value.text)
+			b = f.quoted(b, field.label, value.text)
 		}
 	}
-	b = f.appendText(b, "action", v.part(flowAction).text)
-	b = f.appendText(b, "log_status", v.part(flowStatus).text)
+	b = f.quoted(b, `"action":"`, v.part(flowAction).text)
+	b = f.quoted(b, `"log_status":"`, v.part(flowStatus).text)
 	f.end(closeObject(b, start))
 
 	b = append(f.begin(Event), v.event()...)
-	b = f.appendSeconds(b, "start", v.part(flowStart))
-	f.end(f.appendSeconds(b, "end", v.part(flowEnd)))
+	b = f.appendSeconds(b, `"start":"`, v.part(flowStart))
+	f.end(f.appendSeconds(b, `"end":"`, v.part(flowEnd)))
 	b = f.appendFlowEnd(f.begin(Source), v.part(flowSource), v.part(flowSourcePort))
-	b = appendCount(b, "packets", v.part(flowPackets)) // the source sent them
-	f.end(appendCount(b, "bytes", v.part(flowBytes)))
+	b = appendCount(b, `"packets":`, v.part(flowPackets)) // the source sent them
+	f.end(appendCount(b, `"bytes":`, v.part(flowBytes)))
 	f.end(f.appendFlowEnd(f.begin(Destination), v.part(flowDestination), v.part(flowDestinationPort)))
 	f.end(v.appendNetwork(f.begin(Network), f))
 }
 
 func (v *vpcflow) appendNetwork(b []byte, f *Fields) []byte {
-	b = appendCount(b, "packets", v.part(flowPackets))
-	b = appendCount(b, "bytes", v.part(flowBytes))
+	b = appendCount(b, `"packets":`, v.part(flowPackets))
+	b = appendCount(b, `"bytes":`, v.part(flowBytes))
 	protocol := v.part(flowProtocol)
 	if protocol.below(1e9) {
-		b = f.appendText(b, "iana_number", protocol.text)
-		b = appendKeyword(b, "transport", transport(int(protocol.number)))
+		b = f.quoted(b, `"iana_number":"`, protocol.text)
+		b = keyword(b, `"transport":"`, transport(int(protocol.number)))
 	}
 	source, destination := v.part(flowSource), v.part(flowDestination)
 	if source.address == nil || destination.address == nil {
@@ -226,7 +233,7 @@ func (v *vpcflow) appendNetwork(b []byte, f *Fields) []byte {
 		SourcePort: uint16(sourcePort.number), DestinationPort: uint16(destinationPort.number), Protocol: uint8(protocol.number),
 	}
 	if sourcePort.below(maxPort) && destinationPort.below(maxPort) && protocol.below(256) && conversation.HasCommunityID() {
-		b = append(conversation.AppendCommunityID(append(appendName(b, "community_id"), '"')), `",`...)
+		b = append(conversation.AppendCommunityID(append(b, `"community_id":"`...)), `",`...)
 	}
 	return b
 }
@@ -256,19 +263,19 @@ func (f *Fields) appendDirection(b, recorded []byte, source, destination *enrich
 	if source.IP.Is4() {
 		family = "ipv4"
 	}
-	b = appendKeyword(b, "type", family)
+	b = keyword(b, `"type":"`, family)
 	if len(recorded) > 0 {
-		return f.appendText(b, "direction", recorded)
+		return f.quoted(b, `"direction":"`, recorded)
 	}
-	return appendKeyword(b, "direction", enrich.Direction(source.Scope, destination.Scope))
+	return keyword(b, `"direction":"`, enrich.Direction(source.Scope, destination.Scope))
 }
 
 // appendSeconds appends a time that is given in Unix seconds.
-func (f *Fields) appendSeconds(b []byte, name string, value *flowValue) []byte {
+func (f *Fields) appendSeconds(b []byte, label string, value *flowValue) []byte {
 	if len(value.text) == 0 || len(value.text) > len("253402300799") {
 		return b
 	}
-	return f.appendTime(b, name, value.number*1000)
+	return f.time(b, label, value.number*1000)
 }
 
 // maxPort is where port numbers end.
@@ -280,17 +287,17 @@ func (f *Fields) appendFlowEnd(b []byte, end, port *flowValue) []byte {
 		b = f.appendAddress(b, end.text, end.address)
 	}
 	if port.below(maxPort) {
-		b = appendDigits(b, "port", port.text)
+		b = digits(b, `"port":`, port.text)
 	}
 	return b
 }
 
 // appendCount appends packets or bytes.
-func appendCount(b []byte, name string, count *flowValue) []byte {
+func appendCount(b []byte, label string, count *flowValue) []byte {
 	if len(count.text) == 0 {
 		return b
 	}
-	return appendDigits(b, name, count.text)
+	return digits(b, label, count.text)
 }
 
 // transport returns the name of an IANA protocol number, as ECS has it.
