@@ -47,12 +47,20 @@ func (g *gunzip) run(b *testing.B, data []byte) {
 func BenchmarkDecode(b *testing.B) {
 	for _, kind := range append(documenttest.Kinds(), "mix") {
 		for _, events := range []int{500, 10} {
-			b.Run(fmt.Sprintf("%s/%d", kind, events), func(b *testing.B) { benchmarkDecode(b, kind, events) })
+			b.Run(fmt.Sprintf("%s/%d", kind, events), func(b *testing.B) { benchmarkDecode(b, kind, events, DefaultConfig().Dialect) })
 		}
 	}
 }
 
-func benchmarkDecode(b *testing.B, kind string, events int) {
+// BenchmarkDecodeLambda is the path to documents without typed fields, which are what
+// the Lambda function writes.
+func BenchmarkDecodeLambda(b *testing.B) {
+	for _, kind := range append(documenttest.Kinds(), "mix") {
+		b.Run(kind, func(b *testing.B) { benchmarkDecode(b, kind, 500, Lambda) })
+	}
+}
+
+func benchmarkDecode(b *testing.B, kind string, events int, dialect Dialect) {
 	kinds := []string{kind}
 	if kind == "mix" {
 		kinds = documenttest.Kinds()
@@ -65,7 +73,7 @@ func benchmarkDecode(b *testing.B, kind string, events int) {
 		size += len(text)
 	}
 	var only gunzip
-	decoder := testDocuments(b, nil).NewDecoder()
+	decoder := testDocuments(b, func(c *Config) { c.Dialect = dialect }).NewDecoder()
 	runtime.LockOSThread() // cpuTime is that of the thread
 	defer runtime.UnlockOSThread()
 	var inflating, whole time.Duration

@@ -116,6 +116,7 @@ type Decoder struct {
 	inflater  *cloudwatch.Inflater
 	payload   cloudwatch.Payload
 	readers   []*reader // by default options, in the order of format.Table
+	sniffed   *reader   // the last one that was found by its lines; nil: none yet
 	fallback  *reader   // of what no reader takes for its own
 	routes    []route
 	routed    map[string]*route // by log group
@@ -123,7 +124,6 @@ type Decoder struct {
 	typed     *format.Fields
 	objects   objects
 	time      stamp
-	ingested  ingested
 	leftOut   []string // names of root fields, for explanations
 	explain   bool
 
@@ -181,7 +181,7 @@ func (d *Decoder) Decode(r *record.Record) error {
 	if err != nil {
 		return err
 	}
-	d.ingested.set(time.Now())
+	d.typed.SetIngested(time.Now())
 	for n := 1; n == 1 || len(text) > 0; n++ {
 		rest, err := d.payload.Next(text)
 		if err != nil {
@@ -278,6 +278,9 @@ func (d *Decoder) allowed() bool {
 // event decides about one event and appends its document to r.
 func (d *Decoder) event(r *record.Record, event *record.Event, e *cloudwatch.Event, route *route, reader *reader) {
 	d.line.Reset(e.Text, e.Time, d.stream)
+	if e.Marks != nil || e.Message.Escapes == jsonraw.Plain {
+		d.line.SetMarks(e.Marks)
+	}
 	if reader == nil {
 		reader = d.sniff(&d.line)
 	}

@@ -1,16 +1,14 @@
 package document
 
 import (
-	"time"
-
 	"github.com/shipperd/shipperd/pkg/cloudwatch"
 	"github.com/shipperd/shipperd/pkg/format"
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
-// ecsVersion is the version of the Elastic Common Schema that typed fields follow.
-const ecsVersion = `"version":"8.11.0",`
+// ecs names the version of the Elastic Common Schema that typed fields follow.
+const ecs = `"ecs":{"version":"8.11.0"},`
 
 // document appends one document to r.Text, as members that each end with a comma:
 // root fields, typed fields, what fits neither, and last the metadata, which always
@@ -21,7 +19,7 @@ func (d *Decoder) document(r *record.Record, event *record.Event, e *cloudwatch.
 	dst := d.appendRoots(append(r.Text, '{'), e, route, reader)
 	if d.documents.config.Dialect != Lambda {
 		d.annotate(reader, result)
-		dst = d.typed.AppendTo(dst)
+		dst = append(d.typed.AppendTo(dst), ecs...)
 	}
 	if len(d.foreign) > 0 {
 		dst = append(dst, `"`+foreignRoot+`":{`...)
@@ -36,12 +34,10 @@ func (d *Decoder) document(r *record.Record, event *record.Event, e *cloudwatch.
 // the subscription know better than the payload whose events these are.
 func (d *Decoder) annotate(reader *reader, result format.Result) {
 	f := d.typed
-	f.Members(format.Event, d.ingested.member)
 	// The first one stands, and what the line itself said has been written.
 	f.Account(d.account)
 	f.Account(d.owner)
 	f.Region(d.region)
-	f.Members(format.ECS, ecsVersion)
 	if result != format.None {
 		f.Members(format.Shipperd, reader.parser)
 	}
@@ -94,18 +90,4 @@ func (d *Decoder) setID(r *record.Record, event *record.Event, id cloudwatch.Tex
 	event.IDStart = uint32(len(r.Text))
 	r.Text = appendPositionID(r.Text, r)
 	event.IDEnd = uint32(len(r.Text))
-}
-
-// ingested is the member event.ingested, in whole seconds, so that records of one
-// second share it.
-type ingested struct {
-	second int64
-	member string
-}
-
-func (i *ingested) set(now time.Time) {
-	if now.Unix() != i.second {
-		i.second = now.Unix()
-		i.member = `"ingested":"` + now.UTC().Format("2006-01-02T15:04:05Z") + `",`
-	}
 }

@@ -44,7 +44,7 @@ func (d *Documents) Explain(line Line) (Explanation, error) {
 	p := &decoder.payload
 	*p = cloudwatch.Payload{Owner: quoted(line.Owner), Group: quoted(line.Group), Stream: quoted(line.Stream)}
 	p.Events = []cloudwatch.Event{{Time: line.Time.UnixMilli(), Message: quoted(string(line.Text)), Text: line.Text}}
-	decoder.ingested.set(line.Time)
+	decoder.typed.SetIngested(line.Time)
 	if line.Format != "" {
 		if err := decoder.readAs(line.Group, line.Format); err != nil {
 			return Explanation{}, err

@@ -6,15 +6,19 @@ import (
 	"math/big"
 	"strconv"
 	"unicode"
+	"unicode/utf8"
 )
 
 // numeric reads text as the Lambda's JavaScript does, where
 // !isNaN(parseFloat(v)) && isFinite(v): white space around it, a sign, hexadecimal,
 // octal and binary are numbers, separators and infinities are not.
 func numeric(text []byte) (float64, bool) {
+	if len(text) == 0 || text[0] > '9' && text[0] < utf8.RuneSelf {
+		return 0, false // the usual word
+	}
 	text = bytes.TrimFunc(text, jsSpace)
 	if len(text) == 0 || text[0] > '9' {
-		return 0, false // the usual word
+		return 0, false
 	}
 	if len(text) > 2 && text[0] == '0' {
 		if base := baseOf(text[1]); base != 0 {

@@ -27,7 +27,7 @@ func (d *Decoder) appendRoots(dst []byte, e *cloudwatch.Event, route *route, rea
 		c, values = reader.columns, d.line.Columns
 	}
 	if c != nil {
-		dst = d.appendColumns(dst, c, values, e.Text)
+		dst = d.appendColumns(dst, c, values, e.Text, d.line.Plain && values != nil)
 	}
 	return dst
 }
@@ -81,14 +81,23 @@ func (d *Decoder) systemField(m *member) {
 
 // appendColumns appends the fields of a pattern that shipperd applies itself; values
 // are nil where nobody has split the text yet. A line that does not fit has none, as
-// CloudWatch would not have delivered it.
-func (d *Decoder) appendColumns(dst []byte, c *columns, values [][]byte, text []byte) []byte {
+// CloudWatch would not have delivered it. Plain values need no escape.
+func (d *Decoder) appendColumns(dst []byte, c *columns, values [][]byte, text []byte, plain bool) []byte {
 	if values == nil {
 		d.values, _ = c.pattern.Split(text, d.values[:0])
 		values = d.values
 	}
 	for i, value := range values {
-		dst = d.appendConverted(dst, &c.members[i], value)
+		switch m := &c.members[i]; {
+		case len(value) == 0:
+		case m.kind == Text && plain:
+			dst = append(append(append(dst, m.label...), '"'), value...)
+			dst = append(dst, `",`...)
+		case m.kind == Number && smallNumber(value):
+			dst = append(append(append(dst, m.label...), value...), ',')
+		default:
+			dst = d.appendConverted(dst, m, value)
+		}
 	}
 	return dst
 }

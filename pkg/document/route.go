@@ -120,11 +120,16 @@ func (d *Decoder) readerNamed(name string) *reader {
 	return nil
 }
 
-// sniff returns the first reader that takes a line for its own. What is nobody's is
-// read as the Lambda read everything: a JSON object at its end becomes root fields.
+// sniff returns the reader that takes a line for its own: there is one at most, nearly
+// always that of the line before. What is nobody's is read as the Lambda read
+// everything: a JSON object at its end becomes root fields.
 func (d *Decoder) sniff(line *format.Line) *reader {
+	if d.sniffed != nil && d.sniffed.Sniff(line) {
+		return d.sniffed
+	}
 	for _, r := range d.readers {
-		if r.Sniff != nil && r.Sniff(line) {
+		if r.Sniff != nil && r != d.sniffed && r.Sniff(line) {
+			d.sniffed = r
 			return r
 		}
 	}

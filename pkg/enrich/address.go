@@ -13,6 +13,9 @@ const maxAddress = 45 + 1 + 16
 // ip type of an index refuses it, and an IPv4 address inside IPv6 is unwrapped.
 // IPv4 costs no allocation.
 func ParseAddr(text []byte) (netip.Addr, bool) {
+	if len(text) == 0 || text[0] > 'f' {
+		return netip.Addr{}, false // the usual word
+	}
 	switch colons := bytes.Count(text, []byte(":")); {
 	case colons == 0:
 		return parseIPv4(text)

@@ -19,22 +19,28 @@ func newApache(Options) (Format, error) { return &apache{}, nil }
 // like a line of an access log, so that error logs are tried first.
 func (x *apache) Parse(line *Line, f *Fields) Result {
 	text := trimEnd(line.Text, "\r\n")
+	if a := (access{dated: line.dated}); a.rest != nil && len(text) == len(line.Text) && !a.mayBeSyslog(text) {
+		return x.parse(&a, line, f)
+	}
 	if prefix := &line.prefix; prefix.read(text, line.Time, isHTTPD) {
 		if result := parseSyslogError(prefix, f); result != None {
 			return result
 		}
 		var a access
 		a.cutDate(prefix.message)
-		return a.parse(f)
+		return a.parse(line, f)
 	}
 	if result := parseErrorLog(text, f); result != None {
 		return result
 	}
-	a := access{dated: line.dated}
-	if a.rest == nil || len(text) != len(line.Text) {
-		a.cutDate(text)
-	}
-	result := a.parse(f)
+	var a access
+	a.cutDate(text)
+	return x.parse(&a, line, f)
+}
+
+// parse reads a line of an access log.
+func (x *apache) parse(a *access, line *Line, f *Fields) Result {
+	result := a.parse(line, f)
 	if result == Full && a.isColumns() {
 		line.Columns = a.appendColumns(x.columns[:0])
 	}
@@ -52,24 +58,33 @@ type access struct {
 	ident, user             []byte
 	request, status, length []byte
 	referrer, agent         []byte
+	quotes                  int  // around the quoted fields
 	spaced                  bool // blanks stand around each quoted field, and nothing after the last
 }
 
-// sniffApache knows a line by its date. A user name of sshd may look like one, too.
+// sniffApache knows a line by its date. What strangers choose in a line of another
+// format, such as a user name of sshd, may look like one, too.
 func sniffApache(line *Line) bool {
-	if !line.dated.cutDate(line.Text) {
+	d := &line.dated
+	isUsual := len(line.marks) > 0 && d.cutDateBefore(line.Text, int(line.marks[0]))
+	if !isUsual && !d.cutDate(line.Text) {
 		return false
 	}
-	forged := bytes.Contains(line.dated.head, []byte("sshd")) && new(syslogLine).read(line.Text, line.Time, isSSHD)
-	return !forged
+	mayBeSSHD := line.Text[0] == '<' || bytes.Contains(d.head, []byte("sshd"))
+	others := isObject(line.Text) || sniffErrorLog(line.Text) || sniffVPCFlow(line.Text) ||
+		mayBeSSHD && new(syslogLine).read(line.Text, line.Time, isSSHD)
+	return !others
 }
 
-func (a *access) parse(f *Fields) Result {
+func (a *access) parse(line *Line, f *Fields) Result {
 	if a.date == nil {
 		return None
 	}
 	a.readHead(a.head, f)
-	complete := a.readRest(a.rest)
+	complete := a.readMarked(line) || a.readRest(a.rest)
+	if complete {
+		line.setPlain(f, a.quotes)
+	}
 	a.addTo(f)
 	if !complete {
 		return Partial
@@ -118,6 +133,27 @@ func (d *dated) cutDate(text []byte) (proven bool) {
 	}
 }
 
+// cutDateBefore is cutDate for the usual date, before the first quote of the text.
+func (d *dated) cutDateBefore(text []byte, quote int) (proven bool) {
+	const shape = ` [17/May/2015:10:05:03 +0000] `
+	start := quote - len(shape)
+	if start < 0 || text[start] != ' ' || text[start+1] != '[' || string(text[quote-len("] "):quote+1]) != `] "` {
+		return false
+	}
+	date := text[start+len(" [") : quote-len("] ")]
+	ms, ok := apacheDate(date)
+	if ok {
+		*d = dated{text[:start], date, text[quote:], ms}
+	}
+	return ok
+}
+
+// mayBeSyslog says whether what stands before the date may name httpd as the program of
+// a syslog line, which has no blank before that but those between its own words.
+func (d *dated) mayBeSyslog(text []byte) bool {
+	return text[0] == '<' || bytes.Contains(d.head, []byte("httpd")) || bytes.Contains(d.head, []byte("apache2"))
+}
+
 // readHead reads what stands before the date. User names may have blanks.
 func (a *access) readHead(head []byte, f *Fields) {
 	first, rest := cutWord(head)
@@ -147,12 +183,40 @@ func isVhost(first, second []byte, f *Fields) bool {
 	return f.lookup.Address(second) != nil
 }
 
+// readMarked is readRest for the usual line: three quoted fields without an escape, and
+// one blank between all. The six quotes are all that is marked.
+func (a *access) readMarked(line *Line) bool {
+	if len(line.marks) != 6 {
+		return false
+	}
+	text, quote := line.Text, [6]int{}
+	for i, place := range line.marks {
+		if quote[i] = int(place); text[place] != '"' {
+			return false
+		}
+	}
+	numbers := text[quote[1]+1 : quote[2]] // ` 200 512 `
+	last := len(numbers) - 1
+	if last < len(" 200 5") || numbers[0] != ' ' || numbers[4] != ' ' || numbers[last] != ' ' || len(a.rest) != len(text)-quote[0] ||
+		quote[4] != quote[3]+2 || text[quote[3]+1] != ' ' || quote[5] != len(text)-1 {
+		return false
+	}
+	a.status, a.length = numbers[1:4], numbers[5:last]
+	if _, ok := number(a.status); !ok || bytes.IndexByte(a.length, ' ') >= 0 {
+		return false
+	}
+	a.request, a.referrer, a.agent = text[quote[0]+1:quote[1]], text[quote[2]+1:quote[3]], text[quote[4]+1:quote[5]]
+	a.quotes, a.spaced = len(quote), true
+	return true
+}
+
 // readRest reads from the quote of the request on and says whether it is whole.
 func (a *access) readRest(text []byte) bool {
 	var ok bool
 	if a.request, text, ok = cutQuoted(text); !ok {
 		return false
 	}
+	a.quotes = 2
 	a.spaced = hasPrefix(text, " ")
 	a.status, text = cutWord(bytes.TrimLeft(text, " "))
 	a.length, text = cutWord(text)
@@ -168,6 +232,7 @@ func (a *access) readRest(text []byte) bool {
 	a.spaced = a.spaced && hasPrefix(text, " ")
 	a.agent, text, ok = cutQuoted(bytes.TrimLeft(text, " "))
 	a.spaced = a.spaced && len(text) == 0
+	a.quotes = 6
 	return ok
 }
 
@@ -204,49 +269,62 @@ func cutQuoted(text []byte) (value, rest []byte, ok bool) {
 }
 
 func (a *access) addTo(f *Fields) {
-	f.address(Source, a.client, a.address)
+	if len(a.client) > 0 {
+		f.end(f.appendAddress(f.begin(Source), a.client, a.address))
+	}
 	user := withoutNil(a.user)
 	f.String(User, "name", user)
 	f.RelatedUser(user)
-	a.addRequest(f)
 	f.UserAgent(withoutNil(a.agent))
-	f.Members(Event, `"kind":"event","category":["web"],"type":["access"],"dataset":"apache.access",`)
-	f.Time(Event, "start", a.time)
-	status, ok := number(a.status)
-	if !ok {
-		return
+	status, hasStatus := number(a.status)
+	method, target, version := cutRequest(a.request)
+	f.end(a.appendHTTP(f.begin(HTTP), f, method, version, hasStatus))
+	f.addURL(target, a.vhost)
+
+	b := append(f.begin(Event), `"kind":"event","category":["web"],"type":["access"],"dataset":"apache.access",`...)
+	b = f.time(b, `"start":"`, a.time)
+	switch {
+	case !hasStatus:
+	case status >= 400:
+		b = append(b, `"outcome":"failure",`...)
+	default:
+		b = append(b, `"outcome":"success",`...)
 	}
-	outcome := "success"
-	if status >= 400 {
-		outcome = "failure"
-	}
-	f.Keyword(Event, "outcome", outcome)
-	f.Open(HTTP, "response")
-	f.digits(HTTP, "status_code", a.status)
-	if _, ok := long(a.length); ok {
-		f.Open(HTTP, "body")
-		f.digits(HTTP, "bytes", a.length)
-		f.Close(HTTP)
-	}
-	f.Close(HTTP)
+	f.end(b)
 }
 
-// addRequest writes `GET /path?query HTTP/1.1`. Garbage, such as a TLS greeting on
+func (a *access) appendHTTP(b []byte, f *Fields, method, version []byte, hasStatus bool) []byte {
+	b = f.quoted(b, `"version":"`, version)
+	request := len(b)
+	b = append(b, `"request":{`...)
+	b = f.quoted(b, `"method":"`, method)
+	b = f.quoted(b, `"referrer":"`, withoutNil(a.referrer))
+	b = closeObject(b, request)
+	if !hasStatus {
+		return b
+	}
+	response := len(b)
+	b = append(b, `"response":{`...)
+	b = digits(b, `"status_code":`, a.status)
+	if _, ok := long(a.length); ok {
+		body := len(b)
+		b = append(b, `"body":{`...)
+		b = closeObject(digits(b, `"bytes":`, a.length), body)
+	}
+	return closeObject(b, response)
+}
+
+// cutRequest cuts `GET /path?query HTTP/1.1`. Garbage, such as a TLS greeting on
 // a plain port, has no method and stays in @message; HTTP/0.9 has no version.
-func (a *access) addRequest(f *Fields) {
-	method, target := cutWord(a.request)
+func cutRequest(request []byte) (method, target, version []byte) {
+	method, target = cutWord(request)
 	if len(target) == 0 || !isMethod(method) {
-		method, target = nil, nil
+		return nil, nil, nil
 	}
 	if i := lastIndex(target, " HTTP/"); i >= 0 {
-		f.String(HTTP, "version", target[i+len(" HTTP/"):])
-		target = target[:i]
+		return method, target[:i], target[i+len(" HTTP/"):]
 	}
-	f.Open(HTTP, "request")
-	f.String(HTTP, "method", method)
-	f.String(HTTP, "referrer", withoutNil(a.referrer))
-	f.Close(HTTP)
-	f.addURL(target, a.vhost)
+	return method, target, nil
 }
 
 // isMethod says whether word is a token of RFC 9110 in capitals, as all registered
@@ -271,7 +349,6 @@ func afterScheme(target []byte) (after []byte, ok bool) {
 
 // addURL writes the target of a request: a path, an absolute URL or `host:port`.
 func (f *Fields) addURL(target, vhost []byte) {
-	f.String(URL, "original", target)
 	path := target
 	if after, ok := afterScheme(target); ok {
 		slash := bytes.IndexByte(after, '/')
@@ -283,11 +360,12 @@ func (f *Fields) addURL(target, vhost []byte) {
 			vhost = vhost[:colon]
 		}
 	}
-	f.String(URL, "domain", vhost)
-	if len(path) == 0 || path[0] != '/' {
-		return
+	b := f.quoted(f.begin(URL), `"original":"`, target)
+	b = f.quoted(b, `"domain":"`, vhost)
+	if len(path) > 0 && path[0] == '/' {
+		path, query, _ := bytes.Cut(path, []byte("?"))
+		b = f.quoted(b, `"path":"`, path)
+		b = f.quoted(b, `"query":"`, query)
 	}
-	path, query, _ := bytes.Cut(path, []byte("?"))
-	f.String(URL, "path", path)
-	f.String(URL, "query", query)
+	f.end(b)
 }

@@ -51,7 +51,7 @@ func parseSyslogError(prefix *syslogLine, f *Fields) Result {
 		return None
 	}
 	line.pid = nil // the prefix has it
-	prefix.addTo(f)
+	prefix.addTo(f, "")
 	line.addTo(f)
 	return Full
 }

@@ -133,20 +133,17 @@ func (e *trailEvent) text(f *Fields, field trailField) []byte {
 	return f.scratch
 }
 
-// appendText appends a field that is a string after its label, such as `"name":`. Other
+// appendText appends a field that is a string after its label, such as `"name":"`. Other
 // values are left out.
 func (e *trailEvent) appendText(b []byte, f *Fields, label string, field trailField) []byte {
 	if !e.isText(field) {
 		return b
 	}
 	m := e.member(field)
-	b = append(b, label...)
 	if value := m.Value(e.line); m.Escapes != jsonraw.Surrogate && len(value) <= len(`""`)+maxValue {
-		b = append(b, value...) // as it stands
-	} else {
-		b = jsonraw.AppendString(b, cut(e.text(f, field)))
+		return append(append(append(b, label...), value[1:]...), ',') // as it stands
 	}
-	return append(b, ',')
+	return escaped(b, label, e.text(f, field))
 }
 
 // appendYes appends a boolean for the strings that stand for one; other values are
@@ -161,34 +158,24 @@ func (e *trailEvent) appendYes(b []byte, label string, field trailField) []byte 
 	return b
 }
 
-// closed ends the object that begins with the label at b[start], or takes it back if it
-// is empty.
-func closed(b []byte, start int) []byte {
-	last := len(b) - 1
-	if b[last] == '{' {
-		return b[:start]
-	}
-	return append(b[:last], "},"...)
-}
-
 func (e *trailEvent) addEvent(f *Fields, complete bool) {
 	b := append(f.begin(Event), `"kind":"event","dataset":"aws.cloudtrail",`...)
 	b = append(b, e.category()...)
-	b = e.appendText(b, f, `"action":`, eventName)
-	b = e.appendText(b, f, `"provider":`, eventSource)
-	b = e.appendText(b, f, `"id":`, eventID)
-	b = e.appendText(b, f, `"code":`, errorCode)
-	b = e.appendText(b, f, `"reason":`, errorMessage)
-	f.end(b)
+	b = e.appendText(b, f, `"action":"`, eventName)
+	b = e.appendText(b, f, `"provider":"`, eventSource)
+	b = e.appendText(b, f, `"id":"`, eventID)
+	b = e.appendText(b, f, `"code":"`, errorCode)
+	b = e.appendText(b, f, `"reason":"`, errorMessage)
 	if ms, ok := rfc3339(e.text(f, eventTime)); ok {
-		f.Time(Event, "start", ms)
+		b = f.time(b, `"start":"`, ms)
 	}
 	switch {
 	case e.failed():
-		f.Keyword(Event, "outcome", "failure")
+		b = append(b, `"outcome":"failure",`...)
 	case complete: // what was cut off may have told of an error
-		f.Keyword(Event, "outcome", "success")
+		b = append(b, `"outcome":"success",`...)
 	}
+	f.end(b)
 }
 
 // category returns event.category and event.type.
@@ -224,9 +211,9 @@ func (e *trailEvent) addUser(f *Fields) {
 	b := f.begin(User)
 	isHidden := string(e.value(name)) == hidden
 	if !isHidden {
-		b = e.appendText(b, f, `"name":`, name)
+		b = e.appendText(b, f, `"name":"`, name)
 	}
-	f.end(e.appendText(b, f, `"id":`, identityPrincipal))
+	f.end(e.appendText(b, f, `"id":"`, identityPrincipal))
 	if !isHidden {
 		f.RelatedUser(e.text(f, name))
 	}
@@ -248,9 +235,9 @@ func (e *trailEvent) addTrail(f *Fields, flattened bool) {
 		b = append(b, `"flattened":{`...)
 		b = e.appendFlattened(b, `"request_parameters":`, requestParameters)
 		b = e.appendFlattened(b, `"response_elements":`, responseElements)
-		b = closed(b, start)
+		b = closeObject(b, start)
 	}
-	f.end(closed(b, start))
+	f.end(closeObject(b, start))
 }
 
 // maxFlattened is the size of an object that is written flattened, in bytes. Every

@@ -166,33 +166,33 @@ func newTrailTable() *trailTable {
 func (e *trailEvent) appendIdentity(b []byte, f *Fields) []byte {
 	start := len(b)
 	b = append(b, `"user_identity":{`...)
-	b = e.appendText(b, f, `"type":`, identityType)
-	b = e.appendText(b, f, `"arn":`, identityARN)
-	b = e.appendText(b, f, `"access_key_id":`, identityKey)
+	b = e.appendText(b, f, `"type":"`, identityType)
+	b = e.appendText(b, f, `"arn":"`, identityARN)
+	b = e.appendText(b, f, `"access_key_id":"`, identityKey)
 	session := len(b)
 	b = append(b, `"session_context":{`...)
-	b = closed(e.appendYes(b, `"mfa_authenticated":`, sessionMFA), session)
-	return closed(b, start)
+	b = closeObject(e.appendYes(b, `"mfa_authenticated":`, sessionMFA), session)
+	return closeObject(b, start)
 }
 
 // appendRequest appends what is promoted of requestParameters.
 func (e *trailEvent) appendRequest(b []byte, f *Fields) []byte {
 	start := len(b)
 	b = append(b, `"request":{`...)
-	b = e.appendText(b, f, `"user_name":`, requestUser)
-	b = e.appendText(b, f, `"role_name":`, requestRole)
-	b = e.appendText(b, f, `"role_arn":`, requestRoleARN)
-	b = e.appendText(b, f, `"policy_arn":`, requestPolicyARN)
-	b = e.appendText(b, f, `"group_id":`, requestGroup)
-	b = e.appendText(b, f, `"bucket_name":`, requestBucket)
-	b = e.appendText(b, f, `"document_name":`, requestDocument)
-	b = e.appendText(b, f, `"secret_id":`, requestSecret)
+	b = e.appendText(b, f, `"user_name":"`, requestUser)
+	b = e.appendText(b, f, `"role_name":"`, requestRole)
+	b = e.appendText(b, f, `"role_arn":"`, requestRoleARN)
+	b = e.appendText(b, f, `"policy_arn":"`, requestPolicyARN)
+	b = e.appendText(b, f, `"group_id":"`, requestGroup)
+	b = e.appendText(b, f, `"bucket_name":"`, requestBucket)
+	b = e.appendText(b, f, `"document_name":"`, requestDocument)
+	b = e.appendText(b, f, `"secret_id":"`, requestSecret)
 	trail := requestTrail
 	if e.places[trail] == 0 && string(e.value(eventSource)) == `"cloudtrail.amazonaws.com"` {
 		trail = requestName // which is that of a trail only there
 	}
-	b = e.appendText(b, f, `"trail_name":`, trail)
-	return closed(e.appendInstances(b), start)
+	b = e.appendText(b, f, `"trail_name":"`, trail)
+	return closeObject(e.appendInstances(b), start)
 }
 
 // appendInstances appends the ids of instances: Systems Manager has a list of them, EC2
@@ -255,8 +255,8 @@ func appendID(b []byte, list int, value []byte) []byte {
 func (e *trailEvent) appendResponse(b []byte, f *Fields) []byte {
 	start := len(b)
 	b = append(b, `"console_login":{`...)
-	b = e.appendText(b, f, `"result":`, consoleLogin)
-	b = closed(e.appendYes(b, `"mfa_used":`, mfaUsed), start)
+	b = e.appendText(b, f, `"result":"`, consoleLogin)
+	b = closeObject(e.appendYes(b, `"mfa_used":`, mfaUsed), start)
 
 	start = len(b)
 	b = append(b, `"response":{`...)
@@ -264,6 +264,6 @@ func (e *trailEvent) appendResponse(b []byte, f *Fields) []byte {
 	if e.places[key] == 0 {
 		key = grantedKey
 	}
-	b = e.appendText(b, f, `"access_key_id":`, key)
-	return closed(e.appendYes(b, `"publicly_accessible":`, responsePublic), start)
+	b = e.appendText(b, f, `"access_key_id":"`, key)
+	return closeObject(e.appendYes(b, `"publicly_accessible":`, responsePublic), start)
 }

@@ -61,25 +61,33 @@ const (
 	dayMilli = 24 * 60 * 60 * 1000
 )
 
-// Fields collects the typed fields of one event as JSON, one reused buffer per
-// root; it allocates nothing once its buffers have grown. A name may be written
-// once per object: engines refuse documents with duplicate keys. Names are
-// constants that need no escaping; values are any bytes. Empty strings are left out.
+// Fields collects the typed fields of one event as JSON, in one reused buffer; it
+// allocates nothing once that has grown. A name may be written once per object:
+// engines refuse documents with duplicate keys. Names are constants that need no
+// escaping; values are any bytes. Empty strings are left out.
+//
+// Roots may be written in any order and come back to, but one that is not the last
+// in the buffer has to be moved there first: a parser writes each in one go.
 //
 // One goroutine uses it at a time.
 type Fields struct {
-	roots  [rootCount][]byte // each begins with its opening, `"source":{`
-	opened [rootCount]int    // the lengths of the openings
-	ips    []byte            // related.ip: `,"a","b",`
-	users  []byte            // related.user, likewise
-	owned  bool              // cloud.account is written
-	placed bool              // cloud.region is written
-	lookup *enrich.Lookup
+	buf      []byte // the roots, each followed by a comma; the one under way is open
+	current  Root   // under way; rootCount: none
+	begun    uint32 // a bit for each root in buf
+	starts   [rootCount]int
+	openings [rootCount]string // `"source":{`
+	ingested int64             // event.ingested, Unix seconds; 0: none
+	plain    bool              // no value of the line needs an escape
+	ips      []byte            // related.ip: `,"a","b",`
+	users    []byte            // related.user, likewise
+	owned    bool              // cloud.account is to be written
+	region   []byte            // cloud.region
+	lookup   *enrich.Lookup
 
-	current Root                     // between begin and end
 	day     int64                    // of the last time that was written, counted from minTime
 	date    [len("2006-01-02T")]byte // the same, as text
 	scratch []byte                   // an unescaped string
+	moved   []byte                   // a root
 
 	accountID, account []byte // the last one that was written, and its members
 }
@@ -87,36 +95,110 @@ type Fields struct {
 // NewFields returns an empty Fields. Without an Enricher addresses are typed but
 // nothing is looked up.
 func NewFields(e *enrich.Enricher) *Fields {
-	f := &Fields{lookup: e.Lookup(), day: -1}
-	for i := range f.roots {
-		f.roots[i] = append(f.roots[i], `"`+Root(i).String()+`":{`...)
-		f.opened[i] = len(f.roots[i])
+	f := &Fields{lookup: e.Lookup(), day: -1, current: rootCount}
+	for i := range f.openings {
+		f.openings[i] = `"` + Root(i).String() + `":{`
 	}
 	return f
 }
 
 // Reset makes f empty for the next event.
 func (f *Fields) Reset() {
-	for i := range f.roots {
-		f.roots[i] = f.roots[i][:f.opened[i]]
-	}
+	f.buf, f.current, f.begun, f.plain = f.buf[:0], rootCount, 0, false
 	f.ips, f.users = f.ips[:0], f.users[:0]
-	f.owned, f.placed = false, false
+	f.owned, f.region = false, f.region[:0]
+}
+
+// SetIngested sets the time of event.ingested, which from then on every event has, to
+// the second.
+func (f *Fields) SetIngested(at time.Time) {
+	if at.Unix() != f.ingested {
+		f.ingested = at.Unix()
+		f.openings[Event] = at.UTC().Format(`"event":{"ingested":"2006-01-02T15:04:05Z",`)
+	}
+}
+
+// begin returns what is written already, up to the members of root. What is appended to
+// it becomes part of root when it is given to end.
+func (f *Fields) begin(root Root) []byte {
+	if root != f.current {
+		f.enter(root)
+	}
+	return f.buf
+}
+
+// end takes back what begin has given.
+func (f *Fields) end(b []byte) { f.buf = b }
+
+func (f *Fields) enter(root Root) {
+	f.leave()
+	f.current = root
+	if f.begun&(1<<root) != 0 {
+		f.moveLast(root)
+		return
+	}
+	f.begun |= 1 << root
+	f.starts[root] = len(f.buf)
+	f.buf = append(f.buf, f.openings[root]...)
+}
+
+// leave closes the root under way, or takes it back if nothing is in it.
+func (f *Fields) leave() {
+	if f.current == rootCount {
+		return
+	}
+	if last := len(f.buf) - 1; f.buf[last] == '{' {
+		f.buf = f.buf[:f.starts[f.current]]
+		f.begun &^= 1 << f.current
+	} else {
+		f.buf[last] = '}'
+		f.buf = append(f.buf, ',')
+	}
+	f.current = rootCount
+}
+
+// moveLast moves a closed root to the end and opens it again.
+func (f *Fields) moveLast(root Root) {
+	start, end := f.starts[root], len(f.buf)
+	for r, other := range f.starts {
+		if f.begun&(1<<r) != 0 && other > start {
+			end = min(end, other)
+		}
+	}
+	f.moved = append(f.moved[:0], f.buf[start:end]...)
+	f.buf = append(append(f.buf[:start], f.buf[end:]...), f.moved...)
+	for r, other := range f.starts {
+		if other > start {
+			f.starts[r] -= end - start
+		}
+	}
+	f.starts[root] = len(f.buf) - (end - start)
+	f.buf = f.buf[:len(f.buf)-1]
+	f.buf[len(f.buf)-1] = ','
 }
 
 // AppendTo appends the roots that hold something, each followed by a comma:
 // `"source":{…},"user":{…},`.
 func (f *Fields) AppendTo(dst []byte) []byte {
-	for i, root := range f.roots {
-		related := Root(i) == Related && len(f.ips)+len(f.users) > 0
-		if len(root) == f.opened[i] && !related {
-			continue
+	if f.ingested != 0 && f.begun&(1<<Event) == 0 {
+		f.enter(Event)
+	}
+	f.leave()
+	dst = append(dst, f.buf...)
+	if f.owned || len(f.region) > 0 {
+		dst = append(dst, f.openings[Cloud]...)
+		if f.owned {
+			dst = append(dst, f.account...)
 		}
-		dst = append(dst, root...)
-		if related {
-			dst = appendList(dst, `"ip":[`, f.ips)
-			dst = appendList(dst, `"user":[`, f.users)
+		if len(f.region) > 0 {
+			dst = append(jsonraw.AppendString(appendName(dst, "region"), cut(f.region)), ',')
 		}
+		dst = append(dst[:len(dst)-1], "},"...)
+	}
+	if len(f.ips)+len(f.users) > 0 {
+		dst = append(dst, f.openings[Related]...)
+		dst = appendList(dst, `"ip":[`, f.ips)
+		dst = appendList(dst, `"user":[`, f.users)
 		dst = append(dst[:len(dst)-1], "},"...)
 	}
 	return dst
@@ -131,26 +213,20 @@ func appendList(dst []byte, opening string, list []byte) []byte {
 	return append(dst, "],"...)
 }
 
-func (f *Fields) name(root Root, name string) []byte {
-	b := append(f.roots[root], '"')
-	b = append(b, name...)
-	return append(b, `":`...)
-}
-
 // String writes value, cut to 8,191 bytes.
 func (f *Fields) String(root Root, name string, value []byte) {
-	if len(value) == 0 {
-		return
+	if len(value) > 0 {
+		f.end(append(jsonraw.AppendString(appendName(f.begin(root), name), cut(value)), ','))
 	}
-	b := jsonraw.AppendString(f.name(root, name), cut(value))
-	f.roots[root] = append(b, ',')
 }
 
 // Keyword writes a value of ours that needs no escaping.
 func (f *Fields) Keyword(root Root, name, value string) {
-	b := append(f.name(root, name), '"')
-	b = append(b, value...)
-	f.roots[root] = append(b, `",`...)
+	f.end(append(append(append(appendName(f.begin(root), name), '"'), value...), `",`...))
+}
+
+func appendName(b []byte, name string) []byte {
+	return append(append(append(b, '"'), name...), `":`...)
 }
 
 // cut shortens value to maxValue, at the start of a character.
@@ -167,72 +243,49 @@ func cut(value []byte) []byte {
 
 // Int writes a number.
 func (f *Fields) Int(root Root, name string, value int64) {
-	f.roots[root] = append(strconv.AppendInt(f.name(root, name), value, 10), ',')
-}
-
-// digits writes a number of digits, without the zeros before it that JSON does not know.
-func (f *Fields) digits(root Root, name string, digits []byte) {
-	for len(digits) > 1 && digits[0] == '0' {
-		digits = digits[1:]
-	}
-	f.Raw(root, name, digits)
+	f.end(append(strconv.AppendInt(appendName(f.begin(root), name), value, 10), ','))
 }
 
 // Bool writes true or false.
 func (f *Fields) Bool(root Root, name string, value bool) {
-	f.roots[root] = append(strconv.AppendBool(f.name(root, name), value), ',')
+	f.end(append(strconv.AppendBool(appendName(f.begin(root), name), value), ','))
 }
 
 // Raw writes a value that is valid JSON already.
 func (f *Fields) Raw(root Root, name string, json []byte) {
-	f.roots[root] = append(append(f.name(root, name), json...), ',')
+	f.end(append(append(appendName(f.begin(root), name), json...), ','))
 }
 
 // Members adds ready members of our own, each followed by a comma, such as
 // `"kind":"event","category":["authentication"],`.
 func (f *Fields) Members(root Root, members string) {
-	f.roots[root] = append(f.roots[root], members...)
+	f.end(append(f.begin(root), members...))
 }
 
 // Open begins an object inside root; what follows goes into it until Close. An
 // object that stays empty is left out.
 func (f *Fields) Open(root Root, name string) {
-	f.roots[root] = append(f.name(root, name), '{')
+	f.end(append(appendName(f.begin(root), name), '{'))
 }
 
 // Close ends the object that was opened last.
 func (f *Fields) Close(root Root) {
-	b := f.roots[root]
+	b := f.begin(root)
 	if last := len(b) - 1; b[last] == '{' {
 		name := len(b) - len(`":{`)
-		f.roots[root] = b[:bytes.LastIndexByte(b[:name], '"')]
+		f.end(b[:bytes.LastIndexByte(b[:name], '"')])
 		return
 	}
-	f.roots[root] = append(b[:len(b)-1], "},"...)
+	f.end(append(b[:len(b)-1], "},"...))
 }
 
 // Time writes a time, given in Unix milliseconds, in UTC. A year that RFC 3339
 // cannot write is left out.
 func (f *Fields) Time(root Root, name string, ms int64) {
-	if ms < minTime || ms > maxTime {
-		return
+	if ms >= minTime && ms <= maxTime {
+		f.end(f.time(append(appendName(f.begin(root), name), '"'), "", ms))
 	}
-	// Lines come in the order of time, so that the date is nearly always the last one.
-	day := (ms - minTime) / dayMilli
-	if day != f.day {
-		f.day = day
-		time.UnixMilli(ms).UTC().AppendFormat(f.date[:0], "2006-01-02T")
-	}
-	b := append(f.name(root, name), '"')
-	b = append(b, f.date[:]...)
-	rest := int((ms - minTime) % dayMilli)
-	b = append(appendDigits(b, rest/3_600_000), ':')
-	b = append(appendDigits(b, rest/60_000%60), ':')
-	b = append(appendDigits(b, rest/1000%60), '.', '0'+byte(rest/100%10))
-	f.roots[root] = append(appendDigits(b, rest%100), `Z",`...)
 }
-
-func appendDigits(dst []byte, n int) []byte { return append(dst, '0'+byte(n/10), '0'+byte(n%10)) }
 
 // JSONString writes value if it is a valid JSON string, cut like String's.
 func (f *Fields) JSONString(root Root, name string, value []byte) {
@@ -268,14 +321,12 @@ func (f *Fields) Account(id []byte) {
 		f.account = fmt.Appendf(f.account[:0], `"account":{"id":"%s"},`, id)
 	}
 	f.owned = true
-	f.roots[Cloud] = append(f.roots[Cloud], f.account...)
 }
 
 // Region writes cloud.region. The first one stands.
 func (f *Fields) Region(name []byte) {
-	if !f.placed && len(name) > 0 {
-		f.placed = true
-		f.String(Cloud, "region", name)
+	if len(f.region) == 0 {
+		f.region = append(f.region, name...)
 	}
 }
 
@@ -284,49 +335,59 @@ func (f *Fields) Region(name []byte) {
 // that one client has one name. It returns nil for a word that is no address.
 func (f *Fields) Address(root Root, text []byte) *enrich.Address {
 	a := f.lookup.Address(text)
-	f.address(root, text, a)
+	if len(text) > 0 {
+		f.end(f.appendAddress(f.begin(root), text, a))
+	}
 	return a
 }
 
-// address is Address for a text that has been looked up.
-func (f *Fields) address(root Root, text []byte, a *enrich.Address) {
+// appendAddress is Address for a text that has been looked up.
+func (f *Fields) appendAddress(b, text []byte, a *enrich.Address) []byte {
 	if a == nil {
-		f.String(root, "address", text)
-		return
+		return f.quoted(b, `"address":"`, text)
 	}
-	f.Members(root, a.Members)
-	f.ips = appendUnique(f.ips, a.Text)
+	f.addIP(a)
+	return append(b, a.Members...)
 }
 
 // UserAgent writes user_agent: the string itself and what it says.
 func (f *Fields) UserAgent(text []byte) {
-	f.String(UserAgent, "original", text)
-	f.Members(UserAgent, f.lookup.UserAgent(text))
+	if len(text) > 0 {
+		f.end(append(f.quoted(f.begin(UserAgent), `"original":"`, text), f.lookup.UserAgent(text)...))
+	}
 }
 
 // RelatedUser adds a name to related.user.
 func (f *Fields) RelatedUser(name []byte) {
 	if len(name) > 0 {
-		f.users = appendUnique(f.users, cut(name))
+		list, start := more(f.users)
+		f.users = unique(append(jsonraw.AppendString(list, cut(name)), ','), start)
 	}
 }
 
 // RelatedIP adds an address to related.ip, when text is one.
 func (f *Fields) RelatedIP(text []byte) {
 	if a := f.lookup.Address(text); a != nil {
-		f.ips = appendUnique(f.ips, a.Text)
+		f.addIP(a)
 	}
 }
 
-// appendUnique appends value as a string to a list `,"a","b",` unless it is in
-// it. A comma before a quote stands only between two values: inside one every
-// quote has a backslash before it.
-func appendUnique[T ~string | ~[]byte](list []byte, value T) []byte {
+func (f *Fields) addIP(a *enrich.Address) {
+	list, start := more(f.ips)
+	f.ips = unique(append(append(append(list, '"'), a.Text...), `",`...), start)
+}
+
+// more returns a list `,"a","b",` ready for one value more, and where that is to start.
+func more(list []byte) (_ []byte, start int) {
 	if len(list) == 0 {
 		list = append(list, ',')
 	}
-	start := len(list)
-	list = append(jsonraw.AppendString(list, []byte(value)), ',')
+	return list, len(list)
+}
+
+// unique takes the value from start on back if the list had it before. A comma before a
+// quote stands only between two values: inside one every quote has a backslash before it.
+func unique(list []byte, start int) []byte {
 	if start > 1 && bytes.Contains(list[:start], list[start-1:]) {
 		return list[:start]
 	}

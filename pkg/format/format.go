@@ -24,6 +24,12 @@ type Line struct {
 	// line that Text stands for. Else nil.
 	Columns [][]byte
 
+	// Plain is set by Parse where no value of Columns needs an escape in JSON.
+	Plain bool
+
+	marks  []uint32 // see SetMarks
+	marked bool
+
 	// What Sniff has read of Text, if it has: Parse takes it from here.
 	dated  dated
 	prefix syslogLine
@@ -32,7 +38,20 @@ type Line struct {
 // Reset makes line the one of an event of which nothing is known yet.
 func (l *Line) Reset(text []byte, time int64, stream []byte) {
 	l.Text, l.Time, l.Stream, l.Members, l.Columns = text, time, stream, nil, nil
+	l.Plain, l.marks, l.marked = false, nil, false
 	l.dated.rest, l.prefix.program = nil, nil // which say that there is something
+}
+
+// SetMarks tells the places of all bytes of Text that need an escape in JSON: quotes,
+// backslashes and control characters. With none but the quotes that a format has between
+// its values, these are copied as they stand. Text has to be valid UTF-8.
+func (l *Line) SetMarks(places []uint32) { l.marks, l.marked = places, true }
+
+// setPlain notes whether Text has the given number of marks, all of them outside the
+// values, which then need no escape, and is short enough for none of them to be cut.
+func (l *Line) setPlain(f *Fields, marks int) {
+	l.Plain = l.marked && len(l.marks) == marks && len(l.Text) <= maxValue
+	f.plain = l.Plain
 }
 
 // Format parses one kind of log. One goroutine uses it at a time, so it may keep

@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"golang.org/x/tools/txtar"
 )
 
 // fuzzFormat holds a parser against any bytes: what it adds is valid JSON without a
-// key twice, with None or Header it adds nothing, and it keeps no state.
+// key twice, with None or Header it adds nothing, it keeps no state, and what it is told
+// of a line beforehand changes nothing.
 func fuzzFormat(f *testing.F, name string, options Options) {
 	archive, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
 	if err != nil {
@@ -42,15 +44,36 @@ func fuzzFormat(f *testing.F, name string, options Options) {
 			t.Errorf("got %s with %s, want nothing added", result.label(), first)
 		}
 		sniffed := Line{Text: text, Time: time}
+		if utf8.Valid(text) {
+			sniffed.SetMarks(marksOf(text))
+		}
+		var takers []string
 		for _, entry := range Table() {
-			if entry.Sniff != nil {
-				entry.Sniff(&sniffed)
+			if entry.Sniff != nil && entry.Sniff(&sniffed) {
+				takers = append(takers, entry.Name)
 			}
 		}
-		if r := format.Parse(&sniffed, again); r != result || !bytes.Equal(first, again.AppendTo(nil)) {
+		if len(takers) > 1 {
+			t.Errorf("%q: taken by %s, want one at most", text, takers)
+		}
+		r := format.Parse(&sniffed, again)
+		if _, ok := readEntry(text); !ok {
+			checkColumns(t, columns, &sniffed)
+		}
+		if r != result || !bytes.Equal(first, again.AppendTo(nil)) {
 			t.Errorf("got %s and %s, want the same twice", first, again.AppendTo(nil))
 		}
 	})
+}
+
+// marksOf returns the places of what needs an escape.
+func marksOf(text []byte) (marks []uint32) {
+	for i, c := range text {
+		if c == '"' || c == '\\' || c < ' ' {
+			marks = append(marks, uint32(i))
+		}
+	}
+	return marks
 }
 
 func FuzzApache(f *testing.F) { fuzzFormat(f, "apache", Options{}) }

@@ -37,8 +37,7 @@ func (j *journal) parse(entry *journalEntry, line *Line, f *Fields) Result {
 	if isSSHD(prefix.program) {
 		return parseSSHD(&Line{Text: j.line, Time: line.Time}, f)
 	}
-	prefix.addTo(f)
-	f.Members(Event, `"kind":"event","dataset":"system.auth",`)
+	prefix.addTo(f, unknownMessage.event)
 	return Full
 }
 

@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"strconv"
 
 	"github.com/shipperd/shipperd/pkg/format/pattern"
 )
@@ -9,15 +10,24 @@ import (
 // sshd reads the lines of OpenSSH's daemon in /var/log/secure, /var/log/auth.log
 // or the journal, also its entries as JSON. Other programs' lines in the same file
 // get what their prefix says.
-type sshd struct{ journal journal }
+type sshd struct {
+	journal journal
+	columns [sshdWords][]byte // room for a line's
+}
+
+// sshdWords is how many columns a line has; the last takes what is left.
+const sshdWords = 12
 
 func newSSHD(Options) (Format, error) {
 	columns, err := pattern.Parse(sshdColumns)
-	return &sshd{journal{columns: columns, values: [][]byte{}}}, err
+	return &sshd{journal: journal{columns: columns, values: [][]byte{}}}, err
 }
 
 func sniffSSHD(line *Line) bool {
-	return sniffJournal(line.Text) || line.prefix.read(line.Text, line.Time, isSSHD)
+	if isObject(line.Text) {
+		return sniffJournal(line.Text)
+	}
+	return line.prefix.read(line.Text, line.Time, isSSHD)
 }
 
 func isSSHD(program []byte) bool {
@@ -30,10 +40,41 @@ func isSSHD(program []byte) bool {
 
 // Parse implements Format.
 func (s *sshd) Parse(line *Line, f *Fields) Result {
-	if entry, ok := readEntry(line.Text); ok {
-		return s.journal.parse(&entry, line, f)
+	if isObject(line.Text) {
+		if entry, ok := readEntry(line.Text); ok {
+			return s.journal.parse(&entry, line, f)
+		}
 	}
-	return parseSSHD(line, f)
+	result := parseSSHD(line, f)
+	if line.Plain {
+		line.Columns = appendWords(s.columns[:0], line.Text)
+	}
+	return result
+}
+
+// appendWords appends the columns of a line, none where it has too few words. It returns
+// nil where a filter pattern would not cut the line at single blanks.
+func appendWords(dst [][]byte, text []byte) [][]byte {
+	none := dst
+	for range sshdWords - 1 {
+		end := bytes.IndexByte(text, ' ')
+		switch {
+		case len(text) > 0 && text[0] == '[' || end == 0:
+			return nil
+		case end < 0:
+			return none
+		}
+		dst, text = append(dst, text[:end]), text[end+1:]
+	}
+	switch {
+	case len(text) == 0 || text[0] == ' ':
+		return nil
+	case text[0] != '[':
+		return append(dst, text)
+	case bytes.IndexByte(text, ']') == len(text)-1: // `[preauth]`
+		return append(dst, text[1:len(text)-1])
+	}
+	return nil
 }
 
 func parseSSHD(line *Line, f *Fields) Result {
@@ -43,21 +84,27 @@ func parseSSHD(line *Line, f *Fields) Result {
 	if !known && !prefix.read(text, line.Time, isSSHD) {
 		return prefix.readOther(text, line.Time, f)
 	}
-	prefix.addTo(f)
+	line.setPlain(f, 0)
 	message := prefix.message
-	if inner, repeat, ok := repeated(message); ok {
-		f.Int(Shipperd, "repeat", int64(repeat))
+	inner, repeat, isRepeated := repeated(message)
+	if isRepeated {
 		message = inner
 	}
 	var v values
 	m := findMessage(bare(message), &v)
 	if m == nil {
-		f.Members(Event, `"kind":"event","dataset":"system.auth",`)
-		return Full
+		m = &unknownMessage
 	}
-	f.Keyword(Shipperd, "template", m.name)
-	f.Members(Event, m.event)
 	addSSH(f, &v)
+	prefix.addTo(f, m.event)
+	b := f.begin(Shipperd)
+	if isRepeated {
+		b = append(strconv.AppendInt(append(b, `"repeat":`...), int64(repeat), 10), ',')
+	}
+	if m.name != "" {
+		b = keyword(b, `"template":"`, m.name)
+	}
+	f.end(f.quoted(b, `"method":"`, v[slotMethod]))
 	return Full
 }
 
@@ -67,8 +114,7 @@ func (l *syslogLine) readOther(text []byte, event int64, f *Fields) Result {
 	if !l.read(text, event, isProgram) || len(l.host) == 0 || l.time == event {
 		return None
 	}
-	l.addTo(f)
-	f.Members(Event, `"kind":"event","dataset":"system.auth",`)
+	l.addTo(f, unknownMessage.event)
 	return Full
 }
 
@@ -121,31 +167,36 @@ func findMessage(message []byte, v *values) *compiledMessage {
 // firstFit returns the first candidate that fits. Those that begin with the parts for
 // which one before them did not are stepped over.
 func firstFit(candidates []compiledMessage, message []byte, v *values) *compiledMessage {
-	decided := 1
-	for i := range candidates {
-		if candidates[i].shared >= decided {
-			continue
+	for i := 0; i < len(candidates); {
+		c := &candidates[i]
+		decided := c.match(message, v)
+		if decided == matched {
+			return c
 		}
-		if decided = candidates[i].match(message, v); decided == matched {
-			return &candidates[i]
-		}
+		i = c.after[min(decided, len(c.after)-1)]
 	}
 	*v = values{}
 	return nil
 }
 
 func addSSH(f *Fields, v *values) {
-	f.String(Shipperd, "method", v[slotMethod])
-	f.String(User, "name", v[slotUser])
-	f.RelatedUser(v[slotUser])
 	f.addEnd(Source, v[slotAddress], v[slotPort])
 	f.addEnd(Destination, v[slotDestination], v[slotDestinationPort])
+	f.String(User, "name", v[slotUser])
+	f.RelatedUser(v[slotUser])
 }
 
 // addEnd writes one end of a connection.
 func (f *Fields) addEnd(root Root, address, port []byte) {
-	f.Address(root, address)
-	if n, ok := number(port); ok && n <= 65535 {
-		f.digits(root, "port", port)
+	if len(address)+len(port) == 0 {
+		return
 	}
+	b := f.begin(root)
+	if len(address) > 0 {
+		b = f.appendAddress(b, address, f.lookup.Address(address))
+	}
+	if n, ok := number(port); ok && n <= 65535 {
+		b = digits(b, `"port":`, port)
+	}
+	f.end(b)
 }

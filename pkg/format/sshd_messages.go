@@ -155,10 +155,13 @@ func protocolMessages() []sshdMessage {
 // compiledMessage is one template of the catalogue.
 type compiledMessage struct {
 	template
-	shared int // parts that it has in common with the one before it
-	name   string
-	event  string // members
+	after []int // by how many parts are enough to refuse it: the next one to try
+	name  string
+	event string // members
 }
+
+// unknownMessage stands for what no template fits.
+var unknownMessage = compiledMessage{event: `"kind":"event","dataset":"system.auth",`} //nolint:gochecknoglobals // a constant
 
 // sshdCatalogue is the catalogue by the first byte of a message.
 var sshdCatalogue = compileMessages(sshdMessages()) //nolint:gochecknoglobals // a compiled table
@@ -169,11 +172,19 @@ func compileMessages(messages []sshdMessage) (byFirst [256][]compiledMessage) {
 			for _, one := range alternatives(text) {
 				t := compile(one)
 				first := t.parts[0].literal[0]
-				c := compiledMessage{template: t, name: m.name, event: m.class.members()}
-				if before := byFirst[first]; len(before) > 0 {
-					c.shared = t.common(&before[len(before)-1].template)
+				byFirst[first] = append(byFirst[first], compiledMessage{template: t, name: m.name, event: m.class.members()})
+			}
+		}
+	}
+	for _, candidates := range byFirst {
+		for i := range candidates {
+			c := &candidates[i]
+			for decided := range len(c.parts) + 2 {
+				next := i + 1
+				for next < len(candidates) && candidates[next-1].common(&candidates[next].template) >= decided {
+					next++
 				}
-				byFirst[first] = append(byFirst[first], c)
+				c.after = append(c.after, next)
 			}
 		}
 	}

@@ -130,16 +130,18 @@ func (l *syslogLine) setProgram(word []byte, wanted func([]byte) bool) bool {
 	return wanted(name)
 }
 
-// addTo writes what the prefix says.
-func (l *syslogLine) addTo(f *Fields) {
-	f.Time(Event, "start", l.time)
+// addTo writes what the prefix says, and more members of event.
+func (l *syslogLine) addTo(f *Fields, event string) {
+	f.end(append(f.time(f.begin(Event), `"start":"`, l.time), event...))
 	f.String(Observer, "hostname", l.host)
-	f.Open(Shipperd, "process")
-	f.String(Shipperd, "name", l.program)
+	b := f.begin(Shipperd)
+	start := len(b)
+	b = append(b, `"process":{`...)
+	b = f.quoted(b, `"name":"`, l.program)
 	if _, ok := number(l.pid); ok {
-		f.digits(Shipperd, "pid", l.pid)
+		b = digits(b, `"pid":`, l.pid)
 	}
-	f.Close(Shipperd)
+	f.end(closeObject(b, start))
 }
 
 // trimEnd removes blanks of some kinds from the end, where few lines have any.

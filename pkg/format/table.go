@@ -17,7 +17,7 @@ type Entry struct {
 	Name    string // as in groups[].format and shipperd.format
 	Columns string // filter pattern of the lab's root fields; empty: none
 	// Sniff says whether a line looks like this format, cheaply; nil: it is never
-	// guessed. The first entry of Table that says yes is taken.
+	// guessed. No two entries of Table take the same line.
 	Sniff func(*Line) bool
 	JSON  bool // the message's own keys become root fields
 	New   func(Options) (Format, error)
@@ -30,10 +30,8 @@ const (
 	flowColumns   = "[version, account_id, interface_id, srcaddr, dstaddr, srcport, dstport, protocol, packets, bytes, start, end, action, log_status]"
 )
 
-// Table returns all formats, in the order in which they are guessed. Both Apache
-// formats read access and error logs alike; they differ in the columns, which an
-// error log has not. sshd comes last, for it takes longest to know: what looks like its
-// lines, json and apache leave to it.
+// Table returns all formats. Both Apache formats read access and error logs alike; they
+// differ in the columns, which an error log has not.
 func Table() []Entry {
 	return []Entry{
 		{Name: "cloudtrail", Sniff: byText(sniffCloudTrail), JSON: true, New: newCloudTrail},
@@ -47,8 +45,10 @@ func Table() []Entry {
 	}
 }
 
-// sniffJSON knows any object but sshd's entries of the journal.
-func sniffJSON(text []byte) bool { return isObject(text) && !sniffJournal(text) }
+// sniffJSON knows any object that is nobody else's.
+func sniffJSON(text []byte) bool {
+	return isObject(text) && !sniffCloudTrail(text) && !sniffJournal(text)
+}
 
 func byText(sniff func(text []byte) bool) func(*Line) bool {
 	return func(line *Line) bool { return sniff(line.Text) }

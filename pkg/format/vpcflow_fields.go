@@ -26,9 +26,18 @@ func flowFieldKind(name string) flowKind {
 
 // flowField is one field of a flow log's format.
 type flowField struct {
-	name string // with underscores
-	kind flowKind
-	part flowPart
+	name  string // with underscores
+	label string // of its member
+	kind  flowKind
+	part  flowPart
+}
+
+func newFlowField(name string) flowField {
+	f := flowField{name: name, label: `"` + name + `":`, kind: flowFieldKind(name), part: flowFieldPart(name)}
+	if f.kind != flowNumber {
+		f.label += `"`
+	}
+	return f
 }
 
 // flowPart is what becomes typed fields outside aws.vpcflow.
