@@ -128,14 +128,19 @@ func trailPaths() [trailFields]string {
 	}
 }
 
-// MemberNames returns the names of members that formats look for. Those of Line.Members
-// have to be numbered by it, at the front of a longer list or alone.
+// MemberNames returns the names of members that formats look for, and others that many
+// events have. Those of Line.Members have to be numbered by it, at the front of a longer
+// list or alone.
 func MemberNames() []string {
 	var names []string
 	for _, path := range trailPaths() {
-		names = append(names, path[strings.LastIndexByte(path, '.')+1:])
+		if path != "" {
+			names = append(names, path[strings.LastIndexByte(path, '.')+1:])
+		}
 	}
-	return names[1:]
+	return append(names, "webIdFederationData", "creationDate", "invokedBy", "tlsVersion", "cipherSuite",
+		"clientProvidedHostHeader", "ARN", "key", "value", "filterSet", "maxResults", "Host", "SignatureVersion",
+		"CipherSuite", "bytesTransferredIn", "AuthenticationMethod", "x-amz-id-2", "bytesTransferredOut")
 }
 
 // trailTable finds fields by the numbers of names.

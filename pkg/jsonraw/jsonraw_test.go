@@ -13,7 +13,7 @@ import (
 
 var values = []string{
 	`{}`, `[]`, `""`, `0`, `-0`, `-`, `01`, `1.`, `1.5e+3`, `1e`, `1E-2`, `true`, `tru`, `nul`, `null`, `nullx`,
-	`{"a":1}`, `{"a":1,}`, `{"a" : [ 1 , {"b":null} ] }`, `{a:1}`, `{"a"}`, `{"a":}`, `[1,]`, `[,1]`, `[1 2]`, `{"a":1 "b":2}`,
+	`{"a":1}`, `{"a":"x","c":{"c":"x","a":"y"},"c": "x","12345678":"y" ,"a":"z\n"}`, `{"a":{"a":"y"},"c":{},"12345678":["y"],"a":"z"}`, `{"a":1,}`, `{"a" : [ 1 , {"b":null} ] }`, `{a:1}`, `{"a"}`, `{"a":}`, `[1,]`, `[,1]`, `[1 2]`, `{"a":1 "b":2}`,
 	`"\u00e9"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\ud83dx\ude00"`, `"\u12g4"`, `"\x"`, `"\`, `"`, "\"\x01\"", "\"\x7f\"", "\"\xff\"",
 	`"12345678\n12345678\"1234567"`, `"1234567`, ` {"a":1} `, "\t[1]\n", `{"a":1}{`, ``, ` `, "\"\u2028\u00e9\"",
 	strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth), strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1),
@@ -137,7 +137,7 @@ func checkObject(t *testing.T, b []byte, start int) {
 func checkTree(t *testing.T, b []byte, start, end int) {
 	t.Helper()
 	names := NewNames("a", "longer name than 16", "c", "12345678")
-	var tree Tree
+	tree := Tree{Members: []Member{}}
 	if got := tree.Read(b, start, nil, names); got != end {
 		t.Fatalf("Tree.Read(%q): got end %d, want %d", b, got, end)
 	}
@@ -150,9 +150,13 @@ func checkTree(t *testing.T, b []byte, start, end int) {
 	}
 	text, marks, _, _ := unquote(AppendString(nil, b))
 	var marked Tree
-	marked.Read(text, start, marks, names)
-	if diff := cmp.Diff(tree.Members, marked.Members, cmp.AllowUnexported(Member{}, shape{})); diff != "" {
-		t.Fatalf("%q (-without marks +with marks):\n%s", b, diff)
+	other, otherMarks, _, _ := unquote(AppendString(nil, []byte(`{"a":{"c":"x","a":"y"},"c":"x","12345678":"y","a":"z"}`)))
+	marked.Read(other, 0, otherMarks, names)
+	for range 2 { // with the order of other names in mind, and with that of its own
+		end := marked.Read(text, start, marks, names)
+		if diff := cmp.Diff(tree.Members, marked.Members, cmp.AllowUnexported(Member{}, shape{})); diff != "" || end < 0 || marked.Unique != tree.Unique {
+			t.Fatalf("%q (-without marks +with marks):\n%s", b, diff)
+		}
 	}
 }
 

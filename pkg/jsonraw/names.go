@@ -11,8 +11,8 @@ type Name uint8
 // Names numbers the names that someone asks for, so that each key of a text is looked
 // up once, whoever asks then.
 type Names struct {
-	slots [nameSlots]nameSlot // open addressing
-	list  []string
+	slots  [nameSlots]nameSlot // open addressing
+	labels []string            // `"name":` by number
 }
 
 type nameSlot struct {
@@ -26,23 +26,25 @@ const (
 	nameSlots    = 1 << nameSlotBits
 )
 
-// NewNames numbers names from 1 on. Of one that stands there twice the first counts.
+// NewNames numbers names from 1 on, in their order. Of one that is there twice the first
+// counts. They have to be simple: not empty, up to 256 bytes that need no escape, no dot.
 func NewNames(names ...string) *Names {
-	x := &Names{}
+	x := &Names{labels: make([]string, 1, len(names)+1)}
 	for _, name := range names {
 		if x.Find([]byte(name)) != 0 {
 			continue
 		}
-		if len(x.list) == int(^Name(0)) {
+		number := len(x.labels)
+		if number > int(^Name(0)) {
 			panic(fmt.Sprintf("jsonraw: %d names, want at most %d", len(names), ^Name(0)))
 		}
-		x.list = append(x.list, name)
+		x.labels = append(x.labels, `"`+name+`":`)
 		mark := fingerprintOf([]byte(name), 0, len(name))
 		i := mark.hash() >> (64 - nameSlotBits)
 		for x.slots[i].number != 0 {
 			i = (i + 1) % nameSlots
 		}
-		x.slots[i] = nameSlot{mark, Name(len(x.list))}
+		x.slots[i] = nameSlot{mark, Name(number)}
 	}
 	return x
 }
@@ -53,7 +55,7 @@ func (x *Names) Find(name []byte) Name {
 	return number
 }
 
-// find is Find for text[start:end], with the hash of the name.
+// find is Find for text[start:end], with the hash of the name. A nil x has no names.
 func (x *Names) find(text []byte, start, end int) (number Name, hash uint64) {
 	mark := fingerprintOf(text, start, end)
 	hash = mark.hash()
@@ -62,12 +64,21 @@ func (x *Names) find(text []byte, start, end int) (number Name, hash uint64) {
 	}
 	for i := hash >> (64 - nameSlotBits); x.slots[i].number != 0; i = (i + 1) % nameSlots {
 		slot := &x.slots[i]
-		if slot.mark == mark && (mark.size <= 16 || x.list[slot.number-1] == string(text[start:end])) {
+		if slot.mark == mark && (mark.size <= 16 || x.name(slot.number) == string(text[start:end])) {
 			return slot.number, hash
 		}
 	}
 	return 0, hash
 }
+
+// name returns the name of a number.
+func (x *Names) name(number Name) string {
+	label := x.labels[number]
+	return label[len(`"`) : len(label)-len(`":`)]
+}
+
+// Fingerprint tells most names apart without comparing them.
+func Fingerprint(name []byte) uint64 { return fingerprintOf(name, 0, len(name)).hash() }
 
 // fingerprint is all of a name of up to 16 bytes, and tells most of the longer ones apart:
 // the first eight bytes, the last eight where there are as many, the length.
@@ -94,10 +105,4 @@ func fingerprintOf(text []byte, start, end int) fingerprint {
 func (f fingerprint) hash() uint64 {
 	const golden = 0x9e3779b97f4a7c15
 	return (f.head*31 ^ f.tail ^ uint64(f.size)<<56) * golden
-}
-
-// Fingerprint tells most names apart without comparing them.
-func Fingerprint(name []byte) uint64 {
-	mark := fingerprintOf(name, 0, len(name))
-	return mark.hash()
 }

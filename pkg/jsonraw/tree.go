@@ -74,6 +74,11 @@ type Tree struct {
 	marks []uint32
 	next  int // place in marks
 	names *Names
+	// Keys come in the same order in one event after the other. These are the names that
+	// came last as the first key of the object that is the value of a name, and as the next
+	// key after a name, by the depth of the object.
+	firsts  [256]Name
+	follows [4][256]Name
 }
 
 const (
@@ -98,19 +103,19 @@ func (t *Tree) Read(text []byte, i int, marks []uint32, names *Names) (end int) 
 	if cap(t.Members) > keepMembers {
 		t.Members = nil
 	}
-	t.Members, t.text, t.marks, t.next, t.names = t.Members[:0], text, marks, 0, names
-	end, s := t.object(i, 1)
+	if t.names != names {
+		*t = Tree{Members: t.Members, names: names} // what is noted was numbered otherwise
+	}
+	t.Members, t.text, t.marks, t.next = t.Members[:0], text, marks, 0
+	end, s := t.object(i, 1, 0)
 	t.Unique = s.traits&unique != 0
 	return end
 }
 
 // stringAt is String for the strings of t.text in their order.
 func (t *Tree) stringAt(i int) (end int, esc Escapes) {
-	if k := t.next; k+1 < len(t.marks) && int(t.marks[k]) == i && t.text[i] == '"' {
-		if end := int(t.marks[k+1]); t.text[end] == '"' {
-			t.next = k + 2
-			return end + 1, Plain
-		}
+	if end = t.plainAt(i); end >= 0 {
+		return end, Plain
 	}
 	end, esc = String(t.text, i)
 	for t.next < len(t.marks) && int(t.marks[t.next]) < end {
@@ -119,106 +124,179 @@ func (t *Tree) stringAt(i int) (end int, esc Escapes) {
 	return end, esc
 }
 
-// object reads the object at text[i]: its end and its shape.
-func (t *Tree) object(i, depth int) (int, shape) {
+// level is an object that is being read.
+type level struct {
+	shape         // of what was read of it
+	depth int     // 1: it is in no other
+	first int     // place of its first member
+	seen  nameSet // of its keys
+	last  Name    // of its last key
+	guess *Name   // where the name is noted that the next key had the last time
+}
+
+// object reads the object at text[i], the value of a member of the given name: its end and
+// its shape.
+func (t *Tree) object(i, depth int, name Name) (int, shape) {
 	if depth > MaxDepth {
 		return TooDeep, shape{}
 	}
-	first, names := len(t.Members), nameSet{}
-	i, done, whole := t.open(i, '{')
+	l := level{depth: depth, first: len(t.Members), guess: &t.firsts[name]}
+	i, done := t.open(i, '{', &l.shape)
 	for !done {
-		if i, done = t.texts(i, &names, first, &whole); done {
-			break
+		at, start := t.texts(i, &l)
+		if at == none {
+			return start, l.shape
 		}
-		keyEnd, keyEscapes := t.stringAt(i)
-		start := t.colon(keyEnd)
-		if start < 0 {
-			return Invalid, shape{}
-		}
-		at := t.begin(depth)
-		end, value := t.valueAt(start, depth)
+		end, value := t.valueAt(start, depth, l.last)
 		if end < 0 {
 			t.Members = t.Members[:min(at, len(t.Members))]
 			return end, shape{}
 		}
-		if start != keyEnd+1 {
-			value.traits &^= exact
-		}
 		if at < len(t.Members) {
-			// Field by field: putting the whole together elsewhere costs three times as much.
 			m := &t.Members[at]
-			m.Start, m.keyEnd, m.value, m.End = int32(i), int32(keyEnd), int32(start), int32(end)
-			m.Inner = int32(len(t.Members) - at - 1)
-			m.First, m.KeyEscapes, m.shape = t.text[start], keyEscapes, value
-			if !t.look(m, &names, first, at) {
-				whole.traits &^= unique
-			}
-			value.traits = m.traits
+			m.End, m.Inner = int32(end), int32(len(t.Members)-at-1)
+			value.traits &= m.traits
+			m.shape = value
 		} else {
 			value.traits = 0 // what is not there cannot be looked at
 		}
-		whole.add(value)
-		i, done = t.step(end, '}', &whole)
+		l.add(value)
+		i, done = t.step(end, '}', &l.shape)
 	}
-	return i, whole
+	return i, l.shape
 }
 
-// texts reads members from text[i] on as long as they are the usual ones, "name":"text"
-// with nothing to be unescaped. It returns the start of the next member, or once done
-// the index after the object.
-func (t *Tree) texts(i int, names *nameSet, first int, whole *shape) (next int, done bool) {
-	text, k := t.text, t.next
-	for k+4 <= len(t.marks) {
-		q := t.marks[k:][:4]
-		key, keyEnd, value, end := int(q[0]), int(q[1]), int(q[2]), int(q[3])
-		if key != i || value != keyEnd+2 || end+1 >= len(text) || text[keyEnd+1] != ':' ||
-			text[key]^'"'|text[keyEnd]^'"'|text[value]^'"'|text[end]^'"' != 0 {
-			break
+// none is the place of no member.
+const none = -1
+
+// texts reads members from text[i] on as long as their values are texts with nothing to be
+// unescaped. It returns the place of the next one, which need not be kept, and the start
+// of its value; or none and the end of the object, negative for a fault.
+func (t *Tree) texts(i int, l *level) (at, start int) {
+	for {
+		if i, at, start = t.guessed(i, l); at == none {
+			at = len(t.Members)
+			if start = t.key(i, l); start < 0 {
+				return none, Invalid
+			}
 		}
-		after := text[end+1]
-		if after != ',' && after != '}' {
-			break
+		if at == len(t.Members) {
+			return at, start
 		}
-		at := len(t.Members)
-		if at >= cap(t.Members) || at >= maxMembers {
-			break
+		end := t.plainAt(start)
+		if end < 0 {
+			return at, start
 		}
-		t.Members = t.Members[:at+1]
 		m := &t.Members[at]
-		m.Start, m.keyEnd, m.value, m.End = int32(key), int32(keyEnd)+1, int32(value), int32(end)+1
-		m.Inner, m.First, m.KeyEscapes, m.shape = 0, '"', Plain, shape{traits: allTraits}
-		if !t.look(m, names, first, at) {
-			whole.traits &^= unique
-		}
-		whole.traits &= m.traits
-		i, k = end+2, k+4
-		if after == '}' {
-			t.next = k
-			return i, true
+		m.End, m.Inner, m.Escapes, m.Height = int32(end), 0, Plain, 0
+		l.traits &= m.traits
+		var done bool
+		if i, done = t.step(end, '}', &l.shape); done {
+			return none, i
 		}
 	}
-	t.next = k
-	return i, false
 }
 
-// look looks at the name of the member m = t.Members[at], of the object whose members
-// start at first, and says whether it is new among names, those before it.
-func (t *Tree) look(m *Member, names *nameSet, first, at int) (isNew bool) {
+// guessed is texts for keys that are the guessed ones and followed by another, most of all
+// that there are: one comparison of "name": for each. It stops at the start of the next
+// key, or at a member of which it has read the key only: at its place, with the start of
+// the value.
+func (t *Tree) guessed(i int, l *level) (next, at, start int) {
+	text, k, guess, follows := t.text, t.next, l.guess, &t.follows[l.depth%len(t.follows)]
+	for at = none; at == none; {
+		name, place := *guess, len(t.Members)
+		if name == 0 || k+2 > len(t.marks) || int(t.marks[k]) != i || place == cap(t.Members) || place >= maxMembers {
+			break
+		}
+		label := t.names.labels[name]
+		if start = i + len(label); start >= len(text) || text[start] <= ' ' || string(text[i:start]) != label {
+			break
+		}
+		t.Members = t.Members[:place+1]
+		m := &t.Members[place]
+		m.Start, m.keyEnd, m.value = int32(i), int32(start-1), int32(start)
+		m.Inner, m.Name, m.First, m.KeyEscapes, m.shape = 0, name, text[start], Plain, shape{traits: allTraits}
+		guess, l.last = &follows[name], name
+		if !l.seen.add(uint8(name)) {
+			t.twin(l, place)
+		}
+		k, at = k+2, place
+		if k+3 > len(t.marks) || int(t.marks[k]) != start || text[start] != '"' {
+			break
+		}
+		if end := int(t.marks[k+1]); text[end] == '"' && text[end+1] == ',' && int(t.marks[k+2]) == end+2 {
+			m.End = int32(end) + 1
+			i, k, at = end+2, k+2, none
+		}
+	}
+	t.next, l.guess = k, guess
+	return i, at, start
+}
+
+// key reads the key at text[i], and makes its member if there are not too many. It returns
+// the start of the value, negative if that is no key.
+func (t *Tree) key(i int, l *level) (start int) {
+	end, escapes := t.stringAt(i)
+	if start = t.colon(end); start < 0 || start == len(t.text) {
+		return Invalid
+	}
+	at := t.begin(l.depth)
+	if at == len(t.Members) {
+		return start
+	}
+	m := &t.Members[at]
+	m.Start, m.keyEnd, m.value = int32(i), int32(end), int32(start)
+	m.KeyEscapes, m.First, m.traits = escapes, t.text[start], allTraits
+	if start != end+1 {
+		m.traits &^= exact
+	}
+	t.look(m, l, at)
+	return start
+}
+
+// plainAt returns the end of the string at text[i] if the marks tell it, or else -1.
+func (t *Tree) plainAt(i int) (end int) {
+	k := t.next
+	if k+1 >= len(t.marks) || int(t.marks[k]) != i {
+		return Invalid
+	}
+	end = int(t.marks[k+1])
+	if t.text[i] != '"' || t.text[end] != '"' {
+		return Invalid
+	}
+	t.next = k + 2
+	return end + 1
+}
+
+// look looks up the name of m, the member at the given place.
+func (t *Tree) look(m *Member, l *level, at int) {
 	m.Name = 0
 	if m.KeyEscapes != Plain {
 		m.traits &^= exact | simple
-		return false
-	}
-	name, hash := t.names.find(t.text, int(m.Start)+1, int(m.keyEnd)-1)
-	m.Name = name
-	bit := uint8(name)
-	if name == 0 {
-		bit = uint8(hash >> 56)
-		if !isSimple(m.Key(t.text)) {
-			m.traits &^= simple
+		l.traits &^= unique
+	} else {
+		name, hash := t.names.find(t.text, int(m.Start)+1, int(m.keyEnd)-1)
+		m.Name = name
+		bit := uint8(name)
+		if name == 0 {
+			bit = uint8(hash >> 56)
+			if !isSimple(m.Key(t.text)) {
+				m.traits &^= simple
+			}
+		}
+		if !l.seen.add(bit) {
+			t.twin(l, at)
 		}
 	}
-	return names.add(bit) || at < maxCompared && !t.hasTwin(first, at)
+	*l.guess = m.Name
+	l.last, l.guess = m.Name, &t.follows[l.depth%len(t.follows)][m.Name]
+}
+
+// twin notes whether the member at the given place has the name of one before it.
+func (t *Tree) twin(l *level, at int) {
+	if l.traits&unique != 0 && (at >= maxCompared || t.hasTwin(l.first, at)) {
+		l.traits &^= unique
+	}
 }
 
 // nameSet is a filter of one bit a name, which keeps nearly all of them from being compared.
@@ -275,7 +353,7 @@ func (t *Tree) begin(depth int) (at int) {
 }
 
 // valueAt reads the value at text[i].
-func (t *Tree) valueAt(i, depth int) (end int, s shape) {
+func (t *Tree) valueAt(i, depth int, name Name) (end int, s shape) {
 	if i >= len(t.text) {
 		return Invalid, shape{}
 	}
@@ -287,9 +365,9 @@ func (t *Tree) valueAt(i, depth int) (end int, s shape) {
 			s.traits &^= exact
 		}
 	case '{':
-		return t.object(i, depth+1)
+		return t.object(i, depth+1, name)
 	case '[':
-		return t.array(i, depth+1)
+		return t.array(i, depth+1, name)
 	case 't', 'f', 'n':
 		end = Skip(t.text, i)
 	default:
@@ -301,13 +379,14 @@ func (t *Tree) valueAt(i, depth int) (end int, s shape) {
 	return end, s
 }
 
-func (t *Tree) array(i, depth int) (int, shape) {
+func (t *Tree) array(i, depth int, name Name) (int, shape) {
 	if depth > MaxDepth {
 		return TooDeep, shape{}
 	}
-	i, done, whole := t.open(i, '[')
+	var whole shape
+	i, done := t.open(i, '[', &whole)
 	for !done {
-		end, element := t.valueAt(i, depth)
+		end, element := t.valueAt(i, depth, name)
 		if end < 0 {
 			return end, shape{}
 		}
@@ -324,13 +403,16 @@ func (s *shape) add(inner shape) {
 }
 
 // open is the function open, with the shape of what has nothing in it yet.
-func (t *Tree) open(i int, bracket byte) (next int, done bool, s shape) {
+func (t *Tree) open(i int, bracket byte, s *shape) (next int, done bool) {
+	*s = shape{Height: 1, traits: allTraits}
+	if i+1 < len(t.text) && t.text[i+1] == '"' {
+		return i + 1, false
+	}
 	next, done = open(t.text, i, bracket)
-	s = shape{Height: 1, traits: allTraits}
 	if next != i+1 && (!done || next != i+2) {
 		s.traits &^= exact
 	}
-	return next, done, s
+	return next, done
 }
 
 // step is the function step; an array or object with white space is not exact.
