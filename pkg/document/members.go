@@ -106,7 +106,7 @@ func (o *objects) add(t *jsonraw.Member) (ok bool) {
 	m := o.push()
 	m.name, m.value, m.copied, m.escapes, m.isRun = key, t.Value(o.text), nil, t.Escapes, false
 	m.start, m.end = int(t.Start), int(t.End)
-	m.kind = o.table.kindOf(t.Name, key)
+	m.kind = o.table.kindOf(t, o.text)
 	// Without white space the label stands in the text as it is to be written.
 	label, tight := t.Label(o.text)
 	if m.label = label; !tight || t.KeyEscapes != jsonraw.Plain || !o.plain(key, o.dropDollar) {

@@ -46,11 +46,10 @@ func (d *Decoder) addRuns() (ok bool) {
 	}
 	for i := 0; i < len(all); i += 1 + int(all[i].Inner) {
 		m := &all[i]
-		key := m.Key(o.text)
 		switch {
-		case d.staysAsIs(m, o.table.kindOf(m.Name, key)):
+		case d.staysAsIs(m, o.table.kindOf(m, o.text)):
 			o.addRun(m)
-		case !o.plain(key, false):
+		case !o.plain(m.Key(o.text), false):
 			o.keys = keys // they will be counted again
 			return false
 		case !o.add(m):
@@ -70,6 +69,8 @@ func (d *Decoder) staysAsIs(m *jsonraw.Member, kind Kind) bool {
 		return m.First == '"' || m.First == 'n' && d.documents.config.Dialect != SolutionV4
 	case kind == Unknown:
 		return true
+	case kind == Text:
+		return m.First == '"' || m.First == 'n'
 	}
 	return fits(kind, m.Value(d.objects.text))
 }

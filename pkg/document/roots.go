@@ -129,16 +129,29 @@ func newKindIndex(table rootTable) *kindIndex {
 	return x
 }
 
-// kindOf returns the kind of a root field by its name and the name's number.
-func (x *kindIndex) kindOf(number jsonraw.Name, name []byte) Kind {
-	if number == 0 && len(name) > 0 && name[0] == '_' {
+// kindOf returns the kind of a root field by its member, if its name has no escapes.
+func (x *kindIndex) kindOf(m *jsonraw.Member, text []byte) Kind {
+	if m.Name != 0 {
+		return x.kinds[m.Name]
+	}
+	return x.unnumbered(m.Key(text))
+}
+
+// unnumbered returns the kind of a name that is not in the table.
+func (x *kindIndex) unnumbered(name []byte) Kind {
+	if len(name) > 0 && name[0] == '_' {
 		return x.underscore
 	}
-	return x.kinds[number]
+	return Unknown
 }
 
 // find returns the kind of a root field by its name.
-func (x *kindIndex) find(name []byte) Kind { return x.kindOf(x.names.Find(name), name) }
+func (x *kindIndex) find(name []byte) Kind {
+	if number := x.names.Find(name); number != 0 {
+		return x.kinds[number]
+	}
+	return x.unnumbered(name)
+}
 
 // fits says whether a value of a JSON message may stand under a root field of
 // kind k. null fits everywhere: an index leaves it out.

@@ -115,8 +115,11 @@ func (e *trailEvent) value(field trailField) []byte {
 // isText says whether a field is a string that is not empty.
 func (e *trailEvent) isText(field trailField) bool {
 	m := e.member(field)
-	return m != nil && m.First == '"' && len(m.Value(e.line)) > len(`""`)
+	return m != nil && isText(m.Value(e.line))
 }
+
+// isText says whether a JSON value is a string that is not empty.
+func isText(value []byte) bool { return len(value) > len(`""`) && value[0] == '"' }
 
 // text returns the text of a field that is a string, or nothing for another value. It is
 // valid until the next call of a method of f.
@@ -134,16 +137,24 @@ func (e *trailEvent) text(f *Fields, field trailField) []byte {
 }
 
 // appendText appends a field that is a string after its label, such as `"name":"`. Other
-// values are left out.
+// values are left out. It is inlined, for most events have few of the fields.
 func (e *trailEvent) appendText(b []byte, f *Fields, label string, field trailField) []byte {
-	if !e.isText(field) {
+	if e.places[field] == 0 {
 		return b
 	}
+	return e.appendMember(b, f, label, field)
+}
+
+func (e *trailEvent) appendMember(b []byte, f *Fields, label string, field trailField) []byte {
 	m := e.member(field)
-	if value := m.Value(e.line); m.Escapes != jsonraw.Surrogate && len(value) <= len(`""`)+maxValue {
-		return append(append(append(b, label...), value[1:]...), ',') // as it stands
+	value := m.Value(e.line)
+	switch {
+	case !isText(value):
+		return b
+	case m.Escapes == jsonraw.Surrogate || len(value) > len(`""`)+maxValue:
+		return escaped(b, label, e.text(f, field))
 	}
-	return escaped(b, label, e.text(f, field))
+	return append(append(append(b, label...), value[1:]...), ',') // as it stands
 }
 
 // appendYes appends a boolean for the strings that stand for one; other values are

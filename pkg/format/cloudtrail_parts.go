@@ -246,7 +246,7 @@ func (e *trailEvent) appendIDs(b []byte, list int, field trailField) []byte {
 const maxInstanceID = 64
 
 func appendID(b []byte, list int, value []byte) []byte {
-	if len(value) <= len(`""`) || value[0] != '"' || len(value) > maxInstanceID || len(b)-list > maxValue || bytes.IndexByte(value, '\\') >= 0 {
+	if !isText(value) || len(value) > maxInstanceID || len(b)-list > maxValue || bytes.IndexByte(value, '\\') >= 0 {
 		return b
 	}
 	separator := byte(',')

@@ -164,9 +164,9 @@ func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end in
 		return nil, nil, Invalid, Plain
 	}
 	i++
-	start, first := i, len(u.text)
+	start := i
 	u.text = slices.Grow(u.text, len(b)-i+8) // blocks are stored whole: 8 bytes of slack
-	out, o := u.text[:cap(u.text)], first
+	out, o := u.text[len(u.text):cap(u.text)], 0
 	places, n := u.marks[u.used:], 0
 	for {
 		for i+8 <= len(b) {
@@ -190,20 +190,20 @@ func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end in
 		case b[i] == '"' && esc == Plain:
 			return b[start:i], nil, i + 1, Plain
 		case b[i] == '"':
-			return u.take(first, o), u.mark(n), i + 1, esc
+			return u.take(o), u.mark(n), i + 1, esc
 		case b[i] != '\\' || i+1 == len(b):
 			return nil, nil, Invalid, esc
 		}
 		if i+5 <= len(b) && n+2 <= len(places) {
 			if x := binary.LittleEndian.Uint32(b[i+1:]); x == quoteColon || x == quoteComma {
 				binary.LittleEndian.PutUint32(out[o:], x&0xffff|'"'<<16)
-				places[n], places[n+1] = uint32(o-first), uint32(o+2-first)
+				places[n], places[n+1] = uint32(o), uint32(o+2)
 				i, o, n, esc = i+5, o+3, n+2, esc|Escaped
 				continue
 			}
 		}
 		if n < len(places) {
-			places[n] = uint32(o - first)
+			places[n] = uint32(o)
 		}
 		n++
 		if c := escaped[b[i+1]]; c != 0 {
@@ -227,10 +227,10 @@ const (
 	quoteComma = '"' | ','<<8 | '\\'<<16 | '"'<<24
 )
 
-// take returns the text that was written from first up to end, and keeps it.
-func (u *Unquoter) take(first, end int) []byte {
-	u.text = u.text[:end]
-	return u.text[first:]
+// take returns the n bytes of text that were written, and keeps them.
+func (u *Unquoter) take(n int) []byte {
+	u.text = u.text[:len(u.text)+n]
+	return u.text[len(u.text)-n:]
 }
 
 // mark returns the n marks that were written, and keeps them.
