@@ -291,6 +291,21 @@ func TestUniqueLooksWithinOneObject(t *testing.T) {
 	}
 }
 
+func TestNamesAreKnownByAllTheirBytes(t *testing.T) {
+	known := []string{"a", "1234567", "12345678", "123456789", "12345678x12345678", "requestParameters", "a"}
+	names := NewNames(known...)
+	for i, name := range known[:6] {
+		if got := names.Find([]byte(name)); got != Name(i+1) {
+			t.Errorf("%s: got number %d, want %d", name, got, i+1)
+		}
+	}
+	for _, name := range []string{"", "b", "aa", "a\x00", "12345678y12345678", "1234567812345678", "x2345678", "1234567890"} {
+		if got := names.Find([]byte(name)); got != 0 {
+			t.Errorf("%q: got number %d, want none", name, got)
+		}
+	}
+}
+
 func checkAppendString(t *testing.T, text []byte) {
 	t.Helper()
 	got := AppendString([]byte("before"), text)[6:]
@@ -330,6 +345,19 @@ func FuzzAppendString(f *testing.F) {
 func benchmarkMessage() []byte {
 	line := strings.Repeat(`{"eventSource":"ssm.amazonaws.com","eventName":"SendCommand","awsRegion":"us-east-1","sourceIPAddress":"203.0.113.9"},`, 10)
 	return AppendString(nil, []byte(line))
+}
+
+func BenchmarkTree(b *testing.B) {
+	text, marks, _, _ := unquote(AppendString(nil, []byte(`{"a":{"eventSource":"ssm.amazonaws.com","readOnly":true},"eventName":"SendCommand","awsRegion":"us-east-1","unknown":"203.0.113.9"}`)))
+	names := NewNames("a", "eventSource", "eventName", "awsRegion", "readOnly")
+	var tree Tree
+	b.ReportAllocs()
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if end := tree.Read(text, 0, marks, names); end != len(text) {
+			b.Fatal(end)
+		}
+	}
 }
 
 func BenchmarkString(b *testing.B) {
