@@ -80,8 +80,8 @@ type level struct {
 	guess *Name   // where the name is noted that the next key had the last time
 }
 
-// object reads the object at text[i], the value of a member of the given name: its end and
-// its shape.
+// object reads the object at text[i], which is the value of a member of the given name: its
+// end and its shape.
 func (t *Tree) object(i, depth int, name Name) (int, shape) {
 	if depth > MaxDepth {
 		return TooDeep, shape{}
@@ -89,9 +89,15 @@ func (t *Tree) object(i, depth int, name Name) (int, shape) {
 	l := level{depth: depth, first: len(t.Members), guess: &t.firsts[name]}
 	i, done := t.open(i, '{', &l.shape)
 	for !done {
-		at, start := t.texts(i, &l)
+		next, at, start := t.guessed(i, &l)
+		if at == ended {
+			return next, l.shape
+		}
 		if at == none {
-			return start, l.shape
+			at = len(t.Members)
+			if start = t.key(next, &l); start < 0 {
+				return Invalid, shape{}
+			}
 		}
 		end, value := t.valueAt(start, depth, l.last)
 		if end < 0 {
@@ -112,41 +118,17 @@ func (t *Tree) object(i, depth int, name Name) (int, shape) {
 	return i, l.shape
 }
 
-// none is the place of no member.
-const none = -1
+// No places of a member.
+const (
+	none  = -1
+	ended = -2 // the object has ended
+)
 
-// texts reads members from text[i] on as long as their values are texts with nothing to be
-// unescaped. It returns the place of the next one, which need not be kept, and the start
-// of its value; or none and the end of the object, negative for a fault.
-func (t *Tree) texts(i int, l *level) (at, start int) {
-	for {
-		if i, at, start = t.guessed(i, l); at == none {
-			at = len(t.Members)
-			if start = t.key(i, l); start < 0 {
-				return none, Invalid
-			}
-		}
-		if at == len(t.Members) {
-			return at, start
-		}
-		end := t.plainAt(start)
-		if end < 0 {
-			return at, start
-		}
-		m := &t.Members[at]
-		m.End, m.Inner, m.Escapes, m.Height = int32(end), 0, Plain, 0
-		l.traits &= m.traits
-		var done bool
-		if i, done = t.step(end, '}', &l.shape); done {
-			return none, i
-		}
-	}
-}
-
-// guessed is texts for keys that are the guessed ones and followed by another, most of all
-// that there are: one comparison of "name": for each. It stops at the start of the next
-// key, or at a member of which it has read the key only: at its place, with the start of
-// the value.
+// guessed reads members from text[i] on as long as their keys are the guessed ones, which
+// takes one comparison of "name": for each, and their values are texts with nothing to be
+// unescaped. Most are. It returns the place of the first member whose value is another,
+// and the start of that, or else none and the start of the next key, or ended and the end
+// of the object.
 func (t *Tree) guessed(i int, l *level) (next, at, start int) {
 	text, k, guess, follows := t.text, t.next, l.guess, &t.follows[l.depth%len(t.follows)]
 	for at = none; at == none; {
@@ -167,12 +149,16 @@ func (t *Tree) guessed(i int, l *level) (next, at, start int) {
 			t.twin(l, place)
 		}
 		k, at = k+2, place
-		if k+3 > len(t.marks) || int(t.marks[k]) != start || text[start] != '"' {
+		if k+2 > len(t.marks) || int(t.marks[k]) != start || text[start] != '"' {
 			break
 		}
-		if end := int(t.marks[k+1]); text[end] == '"' && text[end+1] == ',' && int(t.marks[k+2]) == end+2 {
-			m.End = int32(end) + 1
-			i, k, at = end+2, k+2, none
+		end := int(t.marks[k+1]) + 1
+		switch {
+		case end+1 >= len(text) || text[end-1] != '"':
+		case text[end] == ',' && text[end+1] == '"':
+			m.End, i, k, at = int32(end), end+1, k+2, none
+		case text[end] == '}':
+			m.End, i, k, at = int32(end), end+1, k+2, ended
 		}
 	}
 	t.next, l.guess = k, guess
