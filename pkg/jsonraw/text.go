@@ -215,7 +215,11 @@ func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end in
 		if end < 0 {
 			return nil, nil, Invalid, esc
 		}
-		r, size := unescapeRune(b[i:min(i+12, len(b))])
+		if e == Surrogate && end < len(b) && b[end] == '\\' {
+			second, _ := unicodeEscape(b, end)
+			end = max(end, second)
+		}
+		r, size := unescapeRune(b[i:end])
 		i, o, esc = i+size, o+utf8.EncodeRune(out[o:], r), esc|e
 	}
 }
