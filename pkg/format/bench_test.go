@@ -32,9 +32,13 @@ func parser(t testing.TB, name string, e *enrich.Enricher) func() {
 	t.Helper()
 	format := newFormat(t, name, Options{})
 	f := NewFields(e)
-	line := Line{Text: []byte(benchmarkLines[name]), Time: goldenTime}
+	var line Line
+	text := []byte(benchmarkLines[name])
+	marks := marksOf(text)
 	var dst []byte
 	return func() {
+		line.Reset(text, goldenTime, nil)
+		line.SetMarks(marks)
 		f.Reset()
 		if format.Parse(&line, f) != Full {
 			t.Fatalf("%s was not parsed", line.Text)

@@ -78,8 +78,8 @@ type Fields struct {
 	openings [rootCount]string // `"source":{`
 	ingested int64             // event.ingested, Unix seconds; 0: none
 	plain    bool              // no value of the line needs an escape
-	ips      []byte            // related.ip: `,"a","b",`
-	users    []byte            // related.user, likewise
+	ips      []*enrich.Address // related.ip
+	users    []byte            // related.user: `,"a","b",`
 	owned    bool              // cloud.account is to be written
 	region   []byte            // cloud.region
 	lookup   *enrich.Lookup
@@ -131,30 +131,28 @@ func (f *Fields) begin(root Root) []byte {
 func (f *Fields) end(b []byte) { f.buf = b }
 
 func (f *Fields) enter(root Root) {
-	f.leave()
+	b := f.leave()
 	f.current = root
 	if f.begun&(1<<root) != 0 {
 		f.moveLast(root)
 		return
 	}
 	f.begun |= 1 << root
-	f.starts[root] = len(f.buf)
-	f.buf = append(f.buf, f.openings[root]...)
+	f.starts[root] = len(b)
+	f.buf = append(b, f.openings[root]...)
 }
 
 // leave closes the root under way, or takes it back if nothing is in it.
-func (f *Fields) leave() {
-	if f.current == rootCount {
-		return
+func (f *Fields) leave() []byte {
+	if f.current != rootCount {
+		before := len(f.buf)
+		f.buf = closeObject(f.buf, f.starts[f.current])
+		if len(f.buf) < before {
+			f.begun &^= 1 << f.current
+		}
+		f.current = rootCount
 	}
-	if last := len(f.buf) - 1; f.buf[last] == '{' {
-		f.buf = f.buf[:f.starts[f.current]]
-		f.begun &^= 1 << f.current
-	} else {
-		f.buf[last] = '}'
-		f.buf = append(f.buf, ',')
-	}
-	f.current = rootCount
+	return f.buf
 }
 
 // moveLast moves a closed root to the end and opens it again.
@@ -183,8 +181,7 @@ func (f *Fields) AppendTo(dst []byte) []byte {
 	if f.ingested != 0 && f.begun&(1<<Event) == 0 {
 		f.enter(Event)
 	}
-	f.leave()
-	dst = append(dst, f.buf...)
+	dst = append(dst, f.leave()...)
 	if f.owned || len(f.region) > 0 {
 		dst = append(dst, f.openings[Cloud]...)
 		if f.owned {
@@ -197,20 +194,25 @@ func (f *Fields) AppendTo(dst []byte) []byte {
 	}
 	if len(f.ips)+len(f.users) > 0 {
 		dst = append(dst, f.openings[Related]...)
-		dst = appendList(dst, `"ip":[`, f.ips)
-		dst = appendList(dst, `"user":[`, f.users)
+		dst = f.appendRelated(dst)
 		dst = append(dst[:len(dst)-1], "},"...)
 	}
 	return dst
 }
 
-func appendList(dst []byte, opening string, list []byte) []byte {
-	if len(list) == 0 {
-		return dst
+func (f *Fields) appendRelated(dst []byte) []byte {
+	if len(f.ips) > 0 {
+		dst = append(dst, `"ip":[`...)
+		for _, a := range f.ips {
+			dst = append(append(append(dst, '"'), a.Text...), `",`...)
+		}
+		dst = append(dst[:len(dst)-1], "],"...)
 	}
-	dst = append(dst, opening...)
-	dst = append(dst, list[1:len(list)-1]...)
-	return append(dst, "],"...)
+	if len(f.users) > 0 {
+		dst = append(append(dst, `"user":[`...), f.users[1:len(f.users)-1]...)
+		dst = append(dst, "],"...)
+	}
+	return dst
 }
 
 // String writes value, cut to 8,191 bytes.
@@ -359,37 +361,26 @@ func (f *Fields) UserAgent(text []byte) {
 
 // RelatedUser adds a name to related.user.
 func (f *Fields) RelatedUser(name []byte) {
-	if len(name) > 0 {
-		list, start := more(f.users)
-		f.users = unique(append(jsonraw.AppendString(list, cut(name)), ','), start)
+	if len(name) == 0 {
+		return
 	}
-}
-
-// RelatedIP adds an address to related.ip, when text is one.
-func (f *Fields) RelatedIP(text []byte) {
-	if a := f.lookup.Address(text); a != nil {
-		f.addIP(a)
+	if len(f.users) == 0 {
+		f.users = append(f.users, ',')
+	}
+	// A comma before a quote stands only between two values: inside one every quote has
+	// a backslash before it.
+	start := len(f.users)
+	f.users = append(jsonraw.AppendString(f.users, cut(name)), ',')
+	if start > 1 && bytes.Contains(f.users[:start], f.users[start-1:]) {
+		f.users = f.users[:start]
 	}
 }
 
 func (f *Fields) addIP(a *enrich.Address) {
-	list, start := more(f.ips)
-	f.ips = unique(append(append(append(list, '"'), a.Text...), `",`...), start)
-}
-
-// more returns a list `,"a","b",` ready for one value more, and where that is to start.
-func more(list []byte) (_ []byte, start int) {
-	if len(list) == 0 {
-		list = append(list, ',')
+	for _, known := range f.ips {
+		if known.IP == a.IP {
+			return
+		}
 	}
-	return list, len(list)
-}
-
-// unique takes the value from start on back if the list had it before. A comma before a
-// quote stands only between two values: inside one every quote has a backslash before it.
-func unique(list []byte, start int) []byte {
-	if start > 1 && bytes.Contains(list[:start], list[start-1:]) {
-		return list[:start]
-	}
-	return list
+	f.ips = append(f.ips, a)
 }

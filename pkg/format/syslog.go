@@ -158,5 +158,9 @@ func cutWord(text []byte) (word, rest []byte) {
 	if end < 0 {
 		return text, nil
 	}
-	return text[:end], bytes.TrimLeft(text[end:], " ")
+	word, rest = text[:end], text[end:]
+	for len(rest) > 0 && rest[0] == ' ' {
+		rest = rest[1:]
+	}
+	return word, rest
 }
