@@ -194,11 +194,18 @@ func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end in
 		case b[i] != '\\' || i+1 == len(b):
 			return nil, nil, Invalid, esc
 		}
-		if i+5 <= len(b) && n+2 <= len(places) {
-			if x := binary.LittleEndian.Uint32(b[i+1:]); x == quoteColon || x == quoteComma {
-				binary.LittleEndian.PutUint32(out[o:], x&0xffff|'"'<<16)
+		if i+9 <= len(b) && n+2 <= len(places) {
+			x := binary.LittleEndian.Uint64(b[i+1:])
+			switch head, tail := uint32(x), uint32(x>>8); {
+			case head == quoteColon || head == quoteComma:
+				binary.LittleEndian.PutUint32(out[o:], head&0xffff|'"'<<16)
 				places[n], places[n+1] = uint32(o), uint32(o+2)
 				i, o, n, esc = i+5, o+3, n+2, esc|Escaped
+				continue
+			case byte(x) == '"' && (tail == colonBrace || tail == braceComma):
+				binary.LittleEndian.PutUint32(out[o:], head&0xffffff|'"'<<24)
+				places[n], places[n+1] = uint32(o), uint32(o+3)
+				i, o, n, esc = i+6, o+4, n+2, esc|Escaped
 				continue
 			}
 		}
@@ -224,11 +231,13 @@ func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end in
 	}
 }
 
-// What follows the backslash of most quotes is the next string, of which the quote is
-// taken at once: `":\"` or `",\"`.
+// What follows the backslash of most quotes is the next string or one after a bracket, of
+// which the quote is taken at once: `":\"` and `",\"`, or after the quote `:{\"` and `},\"`.
 const (
 	quoteColon = '"' | ':'<<8 | '\\'<<16 | '"'<<24
 	quoteComma = '"' | ','<<8 | '\\'<<16 | '"'<<24
+	colonBrace = ':' | '{'<<8 | '\\'<<16 | '"'<<24
+	braceComma = '}' | ','<<8 | '\\'<<16 | '"'<<24
 )
 
 // take returns the n bytes of text that were written, and keeps them.
