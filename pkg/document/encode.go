@@ -42,10 +42,10 @@ func (d *Decoder) annotate(reader *reader, result format.Result) {
 		f.Members(format.Shipperd, reader.parser)
 	}
 	if result == format.Partial {
-		f.Bool(format.Shipperd, "partial", true)
+		f.Members(format.Shipperd, `"partial":true,`)
 	}
 	if d.objects.tooComplex {
-		f.Bool(format.Shipperd, "too_complex", true)
+		f.Members(format.Shipperd, `"too_complex":true,`)
 	}
 }
 

@@ -273,7 +273,7 @@ func (a *access) addTo(f *Fields) {
 		f.end(f.appendAddress(f.begin(Source), a.client, a.address))
 	}
 	user := withoutNil(a.user)
-	f.String(User, "name", user)
+	f.String(User, `"name":"`, user)
 	f.RelatedUser(user)
 	f.UserAgent(withoutNil(a.agent))
 	status, hasStatus := number(a.status)

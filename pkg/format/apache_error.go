@@ -35,7 +35,7 @@ func parseErrorLog(text []byte, f *Fields) Result {
 	}
 	var line errorLine
 	complete := line.read(rest)
-	f.Time(Event, "start", ms)
+	f.end(f.time(f.begin(Event), `"start":"`, ms))
 	line.addTo(f)
 	if !complete {
 		return Partial
@@ -111,28 +111,62 @@ func (l *errorLine) read(text []byte) bool {
 }
 
 func (l *errorLine) addTo(f *Fields) {
-	f.Members(Event, `"kind":"event","category":["web"],"dataset":"apache.error",`)
-	switch string(l.level) {
-	case "warn", "notice", "info", "debug":
-		f.Members(Event, `"type":["info"],`)
-	default:
-		f.Members(Event, `"type":["error"],`)
+	message := l.message
+	var referrer []byte
+	if i := bytes.LastIndex(message, []byte(", referer: ")); i >= 0 {
+		message, referrer = message[:i], message[i+len(", referer: "):]
 	}
-	f.String(Event, "provider", l.module)
-	f.Open(Shipperd, "log")
-	f.String(Shipperd, "level", l.level)
-	f.Close(Shipperd)
-	if pid, ok := long(l.pid); ok {
-		f.Open(Shipperd, "process")
-		f.Int(Shipperd, "pid", pid)
-		if tid, ok := long(l.tid); ok {
-			f.Int(Shipperd, "tid", tid)
-		}
-		f.Close(Shipperd)
+	code, reason, ok := bytes.Cut(message, []byte(": "))
+	if !ok || !isLogCode(code) {
+		code, reason = nil, message
 	}
+	user, isRefused := refusedUser(reason)
+
+	f.end(l.appendEvent(f.begin(Event), f, code, reason, isRefused))
+	f.end(l.appendProcess(f.begin(Shipperd), f))
 	client, port := l.splitPort(f)
 	f.addEnd(Source, client, port)
-	l.addMessage(f)
+	f.String(User, `"name":"`, user)
+	f.RelatedUser(user)
+	b := f.begin(HTTP)
+	start := len(b)
+	b = append(b, `"request":{`...)
+	b = f.quoted(b, `"referrer":"`, referrer)
+	f.end(closeObject(b, start))
+}
+
+func (l *errorLine) appendEvent(b []byte, f *Fields, code, reason []byte, isRefused bool) []byte {
+	b = append(b, `"kind":"event","category":["web"],"dataset":"apache.error",`...)
+	switch string(l.level) {
+	case "warn", "notice", "info", "debug":
+		b = append(b, `"type":["info"],`...)
+	default:
+		b = append(b, `"type":["error"],`...)
+	}
+	b = f.quoted(b, `"provider":"`, l.module)
+	b = f.quoted(b, `"code":"`, code)
+	b = f.quoted(b, `"reason":"`, reason)
+	if isRefused {
+		b = append(b, `"action":"http_login","outcome":"failure",`...)
+	}
+	return b
+}
+
+func (l *errorLine) appendProcess(b []byte, f *Fields) []byte {
+	start := len(b)
+	b = append(b, `"log":{`...)
+	b = f.quoted(b, `"level":"`, l.level)
+	b = closeObject(b, start)
+	if _, ok := long(l.pid); !ok {
+		return b
+	}
+	start = len(b)
+	b = append(b, `"process":{`...)
+	b = digits(b, `"pid":`, l.pid)
+	if _, ok := long(l.tid); ok {
+		b = digits(b, `"tid":`, l.tid)
+	}
+	return closeObject(b, start)
 }
 
 // splitPort cuts the port off the client. Version 2.4, which has modules, writes
@@ -152,25 +186,6 @@ func (l *errorLine) splitPort(f *Fields) (client, port []byte) {
 	return client, port
 }
 
-func (l *errorLine) addMessage(f *Fields) {
-	message := l.message
-	if i := bytes.LastIndex(message, []byte(", referer: ")); i >= 0 {
-		f.Open(HTTP, "request")
-		f.String(HTTP, "referrer", message[i+len(", referer: "):])
-		f.Close(HTTP)
-		message = message[:i]
-	}
-	if code, rest, ok := bytes.Cut(message, []byte(": ")); ok && isLogCode(code) {
-		f.String(Event, "code", code)
-		message = rest
-	}
-	f.String(Event, "reason", message)
-	message = bytes.TrimPrefix(message, []byte("Digest: "))
-	if rest, ok := bytes.CutPrefix(message, []byte("user ")); ok {
-		f.addRefusedUser(rest)
-	}
-}
-
 // isLogCode says whether word is a number of httpd's messages, such as AH00128.
 func isLogCode(word []byte) bool {
 	digits, ok := bytes.CutPrefix(word, []byte("AH"))
@@ -178,17 +193,19 @@ func isLogCode(word []byte) bool {
 	return ok && isNumber
 }
 
-// addRefusedUser reads the user that httpd's basic or digest authentication refused.
-func (f *Fields) addRefusedUser(text []byte) {
+// refusedUser returns the user that httpd's basic or digest authentication refused.
+func refusedUser(reason []byte) (user []byte, ok bool) {
+	text, ok := bytes.CutPrefix(bytes.TrimPrefix(reason, []byte("Digest: ")), []byte("user "))
+	if !ok {
+		return nil, false
+	}
 	for _, refusal := range [...]string{" not found", ": authentication failure", ": password mismatch"} {
 		if user, _, ok := bytes.Cut(text, []byte(refusal)); ok {
 			if quoted, _, ok := bytes.Cut(user, []byte("' in realm ")); ok {
 				user = bytes.TrimPrefix(quoted, []byte("`"))
 			}
-			f.String(User, "name", user)
-			f.RelatedUser(user)
-			f.Members(Event, `"action":"http_login","outcome":"failure",`)
-			return
+			return user, true
 		}
 	}
+	return nil, false
 }

@@ -24,7 +24,7 @@ func TestTimesAreWrittenAsTheStandardLibraryDoes(t *testing.T) {
 	f := NewFields(nil)
 	for _, ms := range []int64{0, -1, 1, 999, 1_732_098_672_123, minTime, maxTime, -86_400_000, 86_399_999, 86_400_000} {
 		f.Reset()
-		f.Time(Event, "start", ms)
+		f.end(f.time(f.begin(Event), `"start":"`, ms))
 		want := time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
 		if got := at(tree(t, f), "event.start"); got != want {
 			t.Errorf("%d: got %v, want %s", ms, got, want)
@@ -32,7 +32,7 @@ func TestTimesAreWrittenAsTheStandardLibraryDoes(t *testing.T) {
 	}
 	for _, ms := range []int64{minTime - 1, maxTime + 1} {
 		f.Reset()
-		if f.Time(Event, "start", ms); len(f.AppendTo(nil)) > 0 {
+		if f.end(f.time(f.begin(Event), `"start":"`, ms)); len(f.AppendTo(nil)) > 0 {
 			t.Errorf("%d: got %s, want nothing", ms, f.AppendTo(nil))
 		}
 	}

@@ -3,9 +3,7 @@ package format
 import (
 	"bytes"
 	"fmt"
-	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/shipperd/shipperd/pkg/enrich"
 	"github.com/shipperd/shipperd/pkg/jsonraw"
@@ -187,9 +185,7 @@ func (f *Fields) AppendTo(dst []byte) []byte {
 		if f.owned {
 			dst = append(dst, f.account...)
 		}
-		if len(f.region) > 0 {
-			dst = append(jsonraw.AppendString(appendName(dst, "region"), cut(f.region)), ',')
-		}
+		dst = escaped(dst, `"region":"`, f.region)
 		dst = append(dst[:len(dst)-1], "},"...)
 	}
 	if len(f.ips)+len(f.users) > 0 {
@@ -215,98 +211,17 @@ func (f *Fields) appendRelated(dst []byte) []byte {
 	return dst
 }
 
-// String writes value, cut to 8,191 bytes.
-func (f *Fields) String(root Root, name string, value []byte) {
-	if len(value) > 0 {
-		f.end(append(jsonraw.AppendString(appendName(f.begin(root), name), cut(value)), ','))
-	}
-}
-
-// Keyword writes a value of ours that needs no escaping.
-func (f *Fields) Keyword(root Root, name, value string) {
-	f.end(append(append(append(appendName(f.begin(root), name), '"'), value...), `",`...))
-}
-
-func appendName(b []byte, name string) []byte {
-	return append(append(append(b, '"'), name...), `":`...)
-}
-
-// cut shortens value to maxValue, at the start of a character.
-func cut(value []byte) []byte {
-	if len(value) <= maxValue {
-		return value
-	}
-	end := maxValue
-	for end > maxValue-utf8.UTFMax && !utf8.RuneStart(value[end]) {
-		end--
-	}
-	return value[:end]
-}
-
-// Int writes a number.
-func (f *Fields) Int(root Root, name string, value int64) {
-	f.end(append(strconv.AppendInt(appendName(f.begin(root), name), value, 10), ','))
-}
-
-// Bool writes true or false.
-func (f *Fields) Bool(root Root, name string, value bool) {
-	f.end(append(strconv.AppendBool(appendName(f.begin(root), name), value), ','))
-}
-
-// Raw writes a value that is valid JSON already.
-func (f *Fields) Raw(root Root, name string, json []byte) {
-	f.end(append(append(appendName(f.begin(root), name), json...), ','))
-}
-
 // Members adds ready members of our own, each followed by a comma, such as
 // `"kind":"event","category":["authentication"],`.
 func (f *Fields) Members(root Root, members string) {
 	f.end(append(f.begin(root), members...))
 }
 
-// Open begins an object inside root; what follows goes into it until Close. An
-// object that stays empty is left out.
-func (f *Fields) Open(root Root, name string) {
-	f.end(append(appendName(f.begin(root), name), '{'))
-}
-
-// Close ends the object that was opened last.
-func (f *Fields) Close(root Root) {
-	b := f.begin(root)
-	if last := len(b) - 1; b[last] == '{' {
-		name := len(b) - len(`":{`)
-		f.end(b[:bytes.LastIndexByte(b[:name], '"')])
-		return
+// String writes a string of the line: quoted for a root that has nothing else from it.
+func (f *Fields) String(root Root, label string, value []byte) {
+	if len(value) > 0 {
+		f.end(f.quoted(f.begin(root), label, value))
 	}
-	f.end(append(b[:len(b)-1], "},"...))
-}
-
-// Time writes a time, given in Unix milliseconds, in UTC. A year that RFC 3339
-// cannot write is left out.
-func (f *Fields) Time(root Root, name string, ms int64) {
-	if ms >= minTime && ms <= maxTime {
-		f.end(f.time(append(appendName(f.begin(root), name), '"'), "", ms))
-	}
-}
-
-// JSONString writes value if it is a valid JSON string, cut like String's.
-func (f *Fields) JSONString(root Root, name string, value []byte) {
-	inside, ok := jsonraw.Inside(value)
-	if !ok || len(inside) == 0 {
-		return
-	}
-	if len(inside) <= maxValue && (bytes.IndexByte(inside, '\\') < 0 || !halved(value)) {
-		f.Raw(root, name, value)
-		return
-	}
-	f.scratch = jsonraw.Unescape(f.scratch[:0], inside)
-	f.String(root, name, f.scratch)
-}
-
-// halved says whether a valid JSON string may have half of a surrogate pair.
-func halved(value []byte) bool {
-	_, escapes := jsonraw.String(value, 0)
-	return escapes == jsonraw.Surrogate
 }
 
 // Account writes cloud.account.id, if id is one. The first one stands: a line knows

@@ -4,14 +4,14 @@ import "testing"
 
 func TestRootsThatAreComeBackToStandOnce(t *testing.T) {
 	f := NewFields(nil)
-	f.Keyword(Source, "a", "1")
-	f.Keyword(User, "b", "2")
-	f.Keyword(URL, "c", "3")
-	f.Keyword(Source, "d", "4") // the first of three
-	f.Keyword(URL, "e", "5")    // in the middle
-	f.Keyword(URL, "f", "6")    // the last
-	f.Keyword(User, "g", "7")
-	want := `"source":{"a":"1","d":"4"},"url":{"c":"3","e":"5","f":"6"},"user":{"b":"2","g":"7"},`
+	f.Members(Source, `"a":1,`)
+	f.Members(User, `"b":2,`)
+	f.Members(URL, `"c":3,`)
+	f.Members(Source, `"d":4,`) // the first of three
+	f.Members(URL, `"e":5,`)    // in the middle
+	f.Members(URL, `"f":6,`)    // the last
+	f.Members(User, `"g":7,`)
+	want := `"source":{"a":1,"d":4},"url":{"c":3,"e":5,"f":6},"user":{"b":2,"g":7},`
 	if got := string(f.AppendTo(nil)); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -20,12 +20,12 @@ func TestRootsThatAreComeBackToStandOnce(t *testing.T) {
 func TestRootsWithNothingInThemAreLeftOut(t *testing.T) {
 	f := NewFields(nil)
 	f.end(f.begin(Source))
-	f.Keyword(User, "a", "1")
+	f.Members(User, `"a":1,`)
 	f.end(f.begin(URL))
-	f.Open(HTTP, "request")
-	f.Close(HTTP)
-	f.Keyword(Source, "b", "2")
-	want := `"user":{"a":"1"},"source":{"b":"2"},`
+	b := f.begin(HTTP)
+	f.end(closeObject(append(b, `"request":{`...), len(b)))
+	f.Members(Source, `"b":2,`)
+	want := `"user":{"a":1},"source":{"b":2},`
 	if got := string(f.AppendTo(nil)); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -2,6 +2,7 @@ package format
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
@@ -28,6 +29,18 @@ func escaped(b []byte, label string, value []byte) []byte {
 	}
 	b = append(b, label[:len(label)-1]...)
 	return append(jsonraw.AppendString(b, cut(value)), ',')
+}
+
+// cut shortens value to maxValue, at the start of a character.
+func cut(value []byte) []byte {
+	if len(value) <= maxValue {
+		return value
+	}
+	end := maxValue
+	for end > maxValue-utf8.UTFMax && !utf8.RuneStart(value[end]) {
+		end--
+	}
+	return value[:end]
 }
 
 // digits appends a number of digits, without the zeros before it that JSON does not know.

@@ -182,7 +182,7 @@ func firstFit(candidates []compiledMessage, message []byte, v *values) *compiled
 func addSSH(f *Fields, v *values) {
 	f.addEnd(Source, v[slotAddress], v[slotPort])
 	f.addEnd(Destination, v[slotDestination], v[slotDestinationPort])
-	f.String(User, "name", v[slotUser])
+	f.String(User, `"name":"`, v[slotUser])
 	f.RelatedUser(v[slotUser])
 }
 

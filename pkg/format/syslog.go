@@ -133,7 +133,7 @@ func (l *syslogLine) setProgram(word []byte, wanted func([]byte) bool) bool {
 // addTo writes what the prefix says, and more members of event.
 func (l *syslogLine) addTo(f *Fields, event string) {
 	f.end(append(f.time(f.begin(Event), `"start":"`, l.time), event...))
-	f.String(Observer, "hostname", l.host)
+	f.String(Observer, `"hostname":"`, l.host)
 	b := f.begin(Shipperd)
 	start := len(b)
 	b = append(b, `"process":{`...)
