@@ -2,7 +2,6 @@ package elastic
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -23,9 +22,9 @@ import (
 
 // auth proves to the cluster who we are.
 type auth interface {
-	// authorize adds the proof to a request that is otherwise complete: its body
-	// is what goes over the wire, and nothing may change a header afterwards.
-	authorize(ctx context.Context, request *http.Request, body []byte) error
+	// authorize adds the proof to a request that is otherwise complete: body is what
+	// goes over the wire, nil for nothing, and no header may change afterwards.
+	authorize(ctx context.Context, request *http.Request, body *body) error
 	// refresh is called when the cluster did not believe it.
 	refresh() error
 	// secrets returns what must never be seen in a log.
@@ -64,9 +63,9 @@ func newAuth(ctx context.Context, c AuthConfig, endpoint *url.URL) (auth, error)
 
 type noAuth struct{}
 
-func (noAuth) authorize(context.Context, *http.Request, []byte) error { return nil }
-func (noAuth) refresh() error                                         { return nil }
-func (noAuth) secrets() []string                                      { return nil }
+func (noAuth) authorize(context.Context, *http.Request, *body) error { return nil }
+func (noAuth) refresh() error                                        { return nil }
+func (noAuth) secrets() []string                                     { return nil }
 
 // fileAuth sends a header made of a secret in a file.
 type fileAuth struct {
@@ -81,7 +80,7 @@ func newFileAuth(key, file string, header func(string) string) (*fileAuth, error
 	return a, a.refresh()
 }
 
-func (a *fileAuth) authorize(_ context.Context, request *http.Request, _ []byte) error {
+func (a *fileAuth) authorize(_ context.Context, request *http.Request, _ *body) error {
 	request.Header.Set("Authorization", a.header(a.secret.Load().Reveal()))
 	return nil
 }
@@ -149,12 +148,12 @@ func hostRegion(host string) string {
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
-func (s *signer) authorize(ctx context.Context, request *http.Request, body []byte) error {
+func (s *signer) authorize(ctx context.Context, request *http.Request, body *body) error {
 	credentials, err := s.credentials.Retrieve(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: retrieve AWS credentials: %w", errNotSent, err)
 	}
-	sum := sha256.Sum256(body)
+	sum := body.sum()
 	hash := hex.EncodeToString(sum[:])
 	request.Header.Set("X-Amz-Content-Sha256", hash)
 	err = s.signer.SignHTTP(ctx, credentials, request, hash, s.service, s.region, time.Now())

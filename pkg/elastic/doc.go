@@ -27,14 +27,16 @@ type doc struct {
 	tried  bool // an earlier attempt of ours may have put it
 }
 
-// lineBytes is what two lines have beside index name, id and document:
-// {"create":{"_index":"","_id":""}} and two line breaks.
-const lineBytes = 36
+// actionEnd follows the id in an action line.
+const actionEnd = `"}}` + "\n"
 
-// size returns the document's share of a request in bytes.
+// size returns how many bytes appendLines appends.
 func (d *doc) size() int {
+	if d.form != whole {
+		return len(d.appendLines(nil)) // rare
+	}
 	e := d.event
-	return lineBytes + len(d.index.name) + int(e.IDEnd-e.IDStart) + int(e.DocEnd-e.DocStart)
+	return len(d.index.action) + int(e.IDEnd-e.IDStart) + len(actionEnd) + int(e.DocEnd-e.DocStart) + 1
 }
 
 func sizeOf(docs []doc) int {
@@ -49,7 +51,7 @@ func sizeOf(docs []doc) int {
 func (d *doc) appendLines(to []byte) []byte {
 	to = append(to, d.index.action...)
 	to = append(to, d.record.ID(d.event)...)
-	to = append(to, `"}}`+"\n"...)
+	to = append(to, actionEnd...)
 	document := d.record.Doc(d.event)
 	if d.form == whole {
 		to = append(to, document...)

@@ -37,13 +37,13 @@ func (e *endpoint) Perform(request *http.Request) (*http.Response, error) {
 	request.URL.Path = e.url.Path + request.URL.Path
 	request.Host = e.url.Host
 	request.Header.Set("User-Agent", "shipperd")
-	var content []byte
+	var content *body
 	if r, ok := request.Body.(*bodyReader); ok {
-		content = r.body.bytes
-		request.ContentLength = int64(len(content))
-		request.GetBody = func() (io.ReadCloser, error) { return r.body.reader(), nil }
-		if r.body.encoding != "" {
-			request.Header.Set("Content-Encoding", r.body.encoding)
+		content = r.body
+		request.ContentLength = int64(content.size)
+		request.GetBody = func() (io.ReadCloser, error) { return content.reader(), nil }
+		if content.encoding != "" {
+			request.Header.Set("Content-Encoding", content.encoding)
 		}
 	}
 	if err := e.auth.authorize(request.Context(), request, content); err != nil {

@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -42,9 +44,9 @@ func (w *world) overHTTP(server *httptest.Server, c TLSConfig) {
 
 // Scenario: Elasticsearch 9.
 //
-// The server answers before it has read the body, and the body's
-// buffer must not be used again while net/http still sends it. Every document
-// carries a checksum of its own bytes.
+// The server answers before it has read the body, and net/http must not send what
+// the records and the body's buffer are used for next. Every document carries a
+// checksum of its own bytes.
 func TestEarlyRepliesDoNotCorruptBodies(t *testing.T) {
 	server := &elasticfake.Server{
 		Early: func(number int) int { return []int{0, 429, 413}[number%3] },
@@ -79,6 +81,9 @@ func TestEarlyRepliesDoNotCorruptBodies(t *testing.T) {
 				docs := w.sink.collect(nil, []*record.Record{r})
 				reply := w.sink.send(t.Context(), w.sink.endpoints.all[0], docs, n%2 == 0)
 				w.sink.recycle(reply)
+				for i := range r.Text { // it is another record's now
+					r.Text[i] = 'x'
+				}
 				mu.Lock()
 				attempts++
 				mu.Unlock()
@@ -92,20 +97,68 @@ func TestEarlyRepliesDoNotCorruptBodies(t *testing.T) {
 	}
 }
 
-func TestBodyIsReleasedOnlyWhenNobodyReadsIt(t *testing.T) {
+func TestReleasedBodyIsNotRead(t *testing.T) {
 	var p bodies
-	r := makeRecord("a", today, 1)
+	r := makeRecord("a", today, 10)
 	x := (&indices{byName: map[string]*index{}}).find(today)
-	b := p.build([]doc{{record: r, event: &r.Events[0], index: x}}, false)
-	reader := b.reader()
-	b.release()
-	if got, _ := p.buffers.Get().(*body); got != nil {
-		t.Fatal("the buffer is free while a reader is open")
+	var docs []doc
+	for i := range r.Events {
+		docs = append(docs, doc{record: r, event: &r.Events[i], index: x})
 	}
-	_ = reader.Close()
-	_ = reader.Close()
-	want(t, "references", b.refs.Load(), 0)
+	for _, compress := range []bool{false, true} {
+		b := p.build(docs, compress)
+		late, done := b.reader(), b.reader()
+		if n, err := late.Read(make([]byte, 100)); n != 100 || err != nil {
+			t.Fatalf("compress %v: got %d, %v, want the beginning", compress, n, err)
+		}
+		if n, err := done.Read(make([]byte, b.size)); n != b.size || err != nil {
+			t.Fatalf("compress %v: got %d, %v, want %d bytes", compress, n, err, b.size)
+		}
+		b.release()
+		if n, err := late.Read(make([]byte, 100)); n != 0 || !errors.Is(err, errReleased) {
+			t.Errorf("compress %v: got %d, %v, want it cut off", compress, n, err)
+		}
+		if _, err := done.Read(make([]byte, 100)); !errors.Is(err, io.EOF) {
+			t.Errorf("compress %v: got %v, want the end: net/http looks for it after the last byte", compress, err)
+		}
+	}
 }
+
+// However it is read, a body is the lines of its documents, and as long as it says.
+func TestBodyIsTheLinesOfItsDocuments(t *testing.T) {
+	var p bodies
+	r := makeRecord("a", today, 30)
+	x := (&indices{byName: map[string]*index{}}).find(today)
+	var docs []doc
+	var want []byte
+	for i := range r.Events {
+		d := doc{record: r, event: &r.Events[i], index: x, form: form(i % 3), fault: &fault{kind: "k"}}
+		docs, want = append(docs, d), d.appendLines(want)
+	}
+	for _, most := range []int{1, 7, 100, 1 << 10, 1 << 20} {
+		b := p.build(docs, false)
+		got, err := io.ReadAll(&chunks{from: b.reader(), most: most})
+		if err != nil || !bytes.Equal(got, want) || b.size != len(want) || b.sum() != sha256.Sum256(want) {
+			t.Errorf("read by %d: got %d bytes that say to be %d, %v, want %d", most, len(got), b.size, err, len(want))
+		}
+	}
+	b := p.build(docs, true)
+	unzip, err := gzip.NewReader(b.reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(unzip); err != nil || !bytes.Equal(got, want) || b.raw != len(want) {
+		t.Errorf("compressed: got %d bytes that say to be %d, %v, want %d", len(got), b.raw, err, len(want))
+	}
+}
+
+// chunks reads few bytes at once.
+type chunks struct {
+	from io.Reader
+	most int
+}
+
+func (c *chunks) Read(p []byte) (int, error) { return c.from.Read(p[:min(len(p), c.most)]) }
 
 func TestDamageOverHTTP(t *testing.T) {
 	for damage := elasticfake.Lost; damage <= elasticfake.Hung; damage++ {

@@ -13,7 +13,7 @@
 //	next     the first unit whose time has come and whose gates are open
 //	set aside   its documents of paused indices become units of their own
 //	cut      to the request limit; the rest stays a unit
-//	window   wait for a place; only what holds one has a body in memory
+//	window   wait for a place; only what holds one has a body
 //	send     one attempt at one endpoint, classified as a whole and item by item
 //	settle   documents that are done leave; the others become new units:
 //

@@ -15,12 +15,14 @@ type batch struct {
 	records   []*record.Record
 	bytes     int64
 	documents int
+	charged   int64 // of the budget; buffers have more room than documents take
 }
 
 func (b *batch) add(r *record.Record) {
 	b.records = append(b.records, r)
 	b.bytes += int64(len(r.Text))
 	b.documents += len(r.Events)
+	b.charged += r.Charged
 }
 
 // fits says whether r goes in without passing a limit. An empty batch takes
@@ -30,8 +32,10 @@ func (b *batch) fits(r *record.Record, c BatchConfig) bool {
 		b.bytes+int64(len(r.Text)) <= int64(c.MaxBytes) && b.documents+len(r.Events) <= c.MaxDocuments
 }
 
-func (b *batch) full(c BatchConfig) bool {
-	return b.bytes >= int64(c.MaxBytes) || b.documents >= c.MaxDocuments
+// full says whether a batch has reached a limit. It must not hold so much of the budget
+// that decode waits for it, which would be until it is old.
+func (b *batch) full(c BatchConfig, most int64) bool {
+	return b.bytes >= int64(c.MaxBytes) || b.documents >= c.MaxDocuments || b.charged >= most
 }
 
 // collect fills one batch at a time and starts a writer for each that is sealed.
@@ -68,7 +72,7 @@ func (p *Pipeline) collect(ctx context.Context) error {
 				age.Reset(p.config.Batch.MaxAge)
 			}
 			open.add(r)
-			if open.full(p.config.Batch) {
+			if open.full(p.config.Batch, p.deps.Budget.openPart()) {
 				seal()
 			}
 		case <-age.C:

@@ -7,24 +7,28 @@ import (
 	"time"
 )
 
-// Budget bounds the bytes that are in flight. The source reserves before it
-// reads; decode charges what a record really takes, ten times what was read; settle
-// gives back. Nobody waits for budget while holding some, so waiting always ends.
+// Budget bounds the bytes that are in flight. The source reserves before it reads;
+// a worker begins before it decodes, with what the documents are expected to take;
+// settle gives back. What waits for documents' part holds only what has been read,
+// and what waits to read holds nothing, so waiting always ends.
 //
-// Decode goes on whatever has been read, so that what waits to be decoded can never
-// keep it from giving back; but it waits while documents have their part, and what has
-// been read has no more than the rest. So what is in flight takes at most the budget
-// and one record for each worker.
+// Documents have a part that reading leaves to them: what waits to be decoded can
+// never keep it from giving back. In flight is at most the budget and one record,
+// or one for each worker where it takes more than was expected.
 type Budget struct {
 	total int64
 
 	mu        sync.Mutex
-	used      int64
-	documents int64         // of used
-	room      chan struct{} // closed when documents leave room; nil: nobody waits
-	full      time.Time     // since when somebody waits for room
-	waiting   []*claim      // first come, first served: a large claim is not starved
+	reading   claims
+	documents claims
 	waited    time.Duration // in all, by claims that wait no more
+}
+
+// claims are one of the two parts: what it holds, and who waits for it.
+type claims struct {
+	held    int64
+	waiting []*claim // first come, first served: a large claim is not starved
+	fits    func(bytes int64) bool
 }
 
 type claim struct {
@@ -34,144 +38,124 @@ type claim struct {
 }
 
 // NewBudget returns a budget of total bytes.
-func NewBudget(total int64) *Budget { return &Budget{total: total} }
-
-// Reserve waits until bytes are free and takes them. A claim for more than the
-// whole budget is granted when nothing else is in flight. Its error is that of ctx.
-func (b *Budget) Reserve(ctx context.Context, bytes int64) error {
-	b.mu.Lock()
-	if len(b.waiting) == 0 && b.fitsLocked(bytes) {
-		b.used += bytes
-		b.mu.Unlock()
-		return nil
-	}
-	c := &claim{bytes: bytes, since: time.Now(), granted: make(chan struct{})}
-	b.waiting = append(b.waiting, c)
-	b.mu.Unlock()
-
-	select {
-	case <-c.granted:
-		return nil
-	case <-ctx.Done():
-		b.abandon(c)
-		return context.Cause(ctx)
-	}
+func NewBudget(total int64) *Budget {
+	b := &Budget{total: total}
+	b.reading.fits, b.documents.fits = b.readingFits, b.documentsFit
+	return b
 }
 
-// abandon takes c out of the queue, or gives its bytes back where it was granted
-// in the same moment.
-func (b *Budget) abandon(c *claim) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if i := slices.Index(b.waiting, c); i >= 0 {
-		b.waiting = slices.Delete(b.waiting, i, i+1)
-		b.waited += time.Since(c.since)
-	} else {
-		b.used -= c.bytes
-	}
-	b.grantLocked() // what stood behind c may fit
+// readingFits leaves documents their part, except from a claim that is larger than
+// the rest and comes alone.
+func (b *Budget) readingFits(bytes int64) bool {
+	read, used := b.reading.held, b.reading.held+b.documents.held
+	return used <= 0 || used+bytes <= b.total && (read+bytes <= b.total-b.documentsPart() || read <= 0)
 }
 
-// Charge takes bytes without waiting.
-func (b *Budget) Charge(bytes int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.used += bytes
-}
-
-// Release gives bytes back.
-func (b *Budget) Release(bytes int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.used -= bytes
-	b.grantLocked()
+// documentsFit lets any record in beside no more than a batch that waits to be full:
+// nothing else may have to settle.
+func (b *Budget) documentsFit(bytes int64) bool {
+	return b.documents.held+bytes <= b.documentsPart() || b.documents.held <= b.openPart()
 }
 
 // documentsPart is the part of the budget that documents may take: of 64 MiB 40,
 // which are 8 requests of 5 MiB.
 func (b *Budget) documentsPart() int64 { return b.total / 8 * 5 }
 
-// awaitRoom waits while documents have their part. Its error is that of ctx.
-func (b *Budget) awaitRoom(ctx context.Context) error {
-	for {
-		room := b.roomLater()
-		if room == nil {
-			return nil
-		}
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+// openPart is what the records of a batch that waits to be full may hold: four times
+// the documents of a full one, unless the budget is small.
+func (b *Budget) openPart() int64 { return b.documentsPart() / 2 }
+
+// Reserve waits until bytes are free for reading and takes them. A claim for more than
+// the whole budget is granted when nothing else is in flight. Its error is that of ctx.
+func (b *Budget) Reserve(ctx context.Context, bytes int64) error {
+	return b.claim(ctx, &b.reading, bytes)
 }
 
-// roomLater returns nil when there is room, else what is closed when there is.
-func (b *Budget) roomLater() <-chan struct{} {
+// begin waits until bytes are free for documents and takes them. A claim for more than
+// documents' part is granted when little else is in flight. Its error is that of ctx.
+func (b *Budget) begin(ctx context.Context, bytes int64) error {
+	return b.claim(ctx, &b.documents, bytes)
+}
+
+func (b *Budget) claim(ctx context.Context, of *claims, bytes int64) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.documents < b.documentsPart() {
+	if len(of.waiting) == 0 && of.fits(bytes) {
+		of.held += bytes
+		b.mu.Unlock()
 		return nil
 	}
-	if b.room == nil {
-		b.room, b.full = make(chan struct{}), time.Now()
+	c := &claim{bytes: bytes, since: time.Now(), granted: make(chan struct{})}
+	of.waiting = append(of.waiting, c)
+	b.mu.Unlock()
+
+	select {
+	case <-c.granted:
+		return nil
+	case <-ctx.Done():
+		b.abandon(of, c)
+		return context.Cause(ctx)
 	}
-	return b.room
 }
 
-// decoded counts bytes that have been taken as documents'.
-func (b *Budget) decoded(bytes int64) {
+// abandon takes c out of the queue, or gives its bytes back where it was granted
+// in the same moment.
+func (b *Budget) abandon(of *claims, c *claim) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.documents += bytes
-	b.grantLocked() // what has been read has become less
+	if i := slices.Index(of.waiting, c); i >= 0 {
+		of.waiting = slices.Delete(of.waiting, i, i+1)
+		b.waited += time.Since(c.since)
+	} else {
+		of.held -= c.bytes
+	}
+	b.grantLocked() // what stood behind c may fit
 }
+
+// Charge takes bytes for reading without waiting.
+func (b *Budget) Charge(bytes int64) { b.change(bytes, 0) }
+
+// Release gives bytes of reading back.
+func (b *Budget) Release(bytes int64) { b.change(-bytes, 0) }
+
+// decoded puts what the documents of a record take in the place of what was expected,
+// and of what the record took when it had been read.
+func (b *Budget) decoded(read, expected, documents int64) { b.change(-read, documents-expected) }
 
 // settled gives documents' bytes back.
-func (b *Budget) settled(bytes int64) {
+func (b *Budget) settled(bytes int64) { b.change(0, -bytes) }
+
+func (b *Budget) change(reading, documents int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.documents -= bytes
-	b.used -= bytes
+	b.reading.held += reading
+	b.documents.held += documents
 	b.grantLocked()
-	if b.room != nil && b.documents < b.documentsPart() {
-		close(b.room)
-		b.room = nil
-		b.waited += time.Since(b.full)
-	}
-}
-
-// fitsLocked leaves documents their part, except from a claim that is larger than
-// the rest and comes alone.
-func (b *Budget) fitsLocked(bytes int64) bool {
-	reading := b.used - b.documents
-	return b.used <= 0 || b.used+bytes <= b.total && (reading+bytes <= b.total-b.documentsPart() || reading <= 0)
 }
 
 func (b *Budget) grantLocked() {
-	for len(b.waiting) > 0 && b.fitsLocked(b.waiting[0].bytes) {
-		c := b.waiting[0]
-		b.waiting = slices.Delete(b.waiting, 0, 1)
-		b.used += c.bytes
-		b.waited += time.Since(c.since)
-		close(c.granted)
+	for _, of := range []*claims{&b.documents, &b.reading} {
+		for len(of.waiting) > 0 && of.fits(of.waiting[0].bytes) {
+			c := of.waiting[0]
+			of.waiting = slices.Delete(of.waiting, 0, 1)
+			of.held += c.bytes
+			b.waited += time.Since(c.since)
+			close(c.granted)
+		}
 	}
 }
 
-// Used returns the bytes in flight, and for how long claims, and decode for the
-// documents' part, have waited in all. What waits now is included: an outage shows
-// while it lasts.
+// Used returns the bytes in flight, and for how long claims have waited in all. What
+// waits now is included: an outage shows while it lasts.
 func (b *Budget) Used() (bytes int64, waited time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	waited = b.waited
-	if b.room != nil {
-		waited += time.Since(b.full)
+	for _, of := range []*claims{&b.documents, &b.reading} {
+		for _, c := range of.waiting {
+			waited += time.Since(c.since)
+		}
 	}
-	for _, c := range b.waiting {
-		waited += time.Since(c.since)
-	}
-	return b.used, waited
+	return b.reading.held + b.documents.held, waited
 }
 
 // Total returns the size of the budget.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,7 +98,7 @@ func TestDecodingMakesRoomForReading(t *testing.T) {
 			t.Fatal("got 60 of 80 bytes for what has been read, want 30 at most")
 		default:
 		}
-		b.decoded(30)
+		b.decoded(30, 0, 30)
 		<-granted // or a deadlock: nothing has to settle first
 	})
 }
@@ -135,7 +136,7 @@ func TestReadingLeavesDocumentsTheirPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
 		mustReserve(t, b, 30)
-		b.decoded(30)
+		b.decoded(30, 0, 30)
 		mustReserve(t, b, 40) // what has been read has 40
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -178,8 +179,8 @@ func TestDecodeWaitsWhileDocumentsHaveTheirPart(t *testing.T) {
 			if used < 40<<20 || used > 43<<20 {
 				t.Errorf("got %d MiB in use while nothing can be written, want 40 to 43", used>>20)
 			}
-			if waited != 30*time.Second {
-				t.Errorf("got %s of waiting after 30s of it", waited)
+			if waited != 2*30*time.Second {
+				t.Errorf("got %s of waiting after 30s of two workers", waited)
 			}
 		})
 		if err := runFor(t, g.pipeline(), 2*time.Minute); err != nil {
@@ -187,6 +188,68 @@ func TestDecodeWaitsWhileDocumentsHaveTheirPart(t *testing.T) {
 		}
 		if used, _ := g.deps.Budget.Used(); used != 0 || len(g.written) != 600 {
 			t.Errorf("got %d bytes in use and %d records written at the end, want none and 600", used, len(g.written))
+		}
+	})
+}
+
+func TestLargeRecordsAreDecodedOneAfterTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(80) // 50 for documents, half of that for a batch that waits
+		var begun []int64
+		begin := func(bytes int64) {
+			if err := b.begin(t.Context(), bytes); err != nil {
+				t.Error(err)
+			}
+			begun = append(begun, bytes)
+		}
+		begin(60) // larger than the part, but alone
+		go begin(40)
+		synctest.Wait()
+		go begin(1) // would fit later, but came after
+		synctest.Wait()
+		b.decoded(0, 60, 30)
+		synctest.Wait()
+		if len(begun) != 1 {
+			t.Fatalf("got %d begun beside 30 of 50 bytes", begun[1:])
+		}
+		b.settled(5)
+		synctest.Wait()
+		if !slices.Equal(begun, []int64{60, 40}) {
+			t.Fatalf("got %d begun, want 60 and 40: what is left may be a batch that waits", begun)
+		}
+		b.decoded(0, 40, 20)
+		synctest.Wait()
+		if !slices.Equal(begun, []int64{60, 40, 1}) {
+			t.Errorf("got %d begun, want all three", begun)
+		}
+	})
+}
+
+// roomyDecoder makes little of any record, in a buffer of 4 MiB.
+type roomyDecoder struct{}
+
+func (roomyDecoder) Decode(r *record.Record) error {
+	r.Text = append(make([]byte, 0, 4<<20), "{}"...)
+	r.Events = append(r.Events[:0], record.Event{})
+	return nil
+}
+
+// Ten such records are documents' part. A batch that waits to be full would keep decode
+// waiting until it is old, and be written with ten records: ten events a second.
+func TestDecodeDoesNotWaitForABatchToBeOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig()
+		g.deps.NewDecoder = func() Decoder { return roomyDecoder{} }
+		g.source = emitter(100, "a", "b")
+		time.AfterFunc(time.Millisecond, func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if len(g.written) < 190 {
+				t.Errorf("got %d of 200 records written at once, want all but the last few", len(g.written))
+			}
+		})
+		if err := runFor(t, g.pipeline(), time.Minute); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -19,20 +19,23 @@ import (
 func (p *Pipeline) decode(ctx context.Context) error {
 	task := p.deps.Progress.Begin("decode")
 	defer task.End()
-	decoder := p.deps.NewDecoder()
+	decoder, growth := p.deps.NewDecoder(), growth(firstGrowth)
 	for {
 		task.Wait()
-		if err := p.deps.Budget.awaitRoom(ctx); err != nil {
-			return err
-		}
 		r, ok := <-p.admitted
 		if !ok {
 			return nil
+		}
+		read, expected := r.Charged, growth.of(r)
+		if err := p.deps.Budget.begin(ctx, expected); err != nil {
+			return p.refuse(ctx, r)
 		}
 		task.Work()
 		if !p.decodeOne(decoder, r) {
 			decoder = p.deps.NewDecoder() // a panic may have left the old one half changed
 		}
+		p.deps.Budget.decoded(read, expected, r.Charged)
+		growth.learn(read, r.Charged)
 		if err := p.pass(ctx, r, task); err != nil {
 			return err
 		}
@@ -66,7 +69,26 @@ func hasPending(r *record.Record) bool {
 	return false
 }
 
-// decodeOne fills r and charges what it takes. What cannot be decoded becomes a
+// growth is how many bytes a byte of a record becomes as documents, on average.
+type growth float64
+
+const (
+	firstGrowth = 20 // 500 lines of Apache
+	// mostGrowth is what counts of a bomb: full-size records of CloudTrail grow to 40
+	// times their size.
+	mostGrowth = 64
+)
+
+// of returns what decoding r is expected to take: its documents, and as much for what
+// they are made of, which is inflated and unescaped first.
+func (g *growth) of(r *record.Record) int64 { return int64(2 * float64(*g) * float64(r.Charged)) }
+
+// learn moves the average an eighth of the way to what a record has become.
+func (g *growth) learn(read, documents int64) {
+	*g += (growth(min(float64(documents)/float64(max(read, 1)), mostGrowth)) - *g) / 8
+}
+
+// decodeOne fills r and sets what it takes now. What cannot be decoded becomes a
 // letter that counts as one event. It returns false after a panic.
 func (p *Pipeline) decodeOne(decoder Decoder, r *record.Record) (sound bool) {
 	p.deps.Records.Equip(r)
@@ -74,23 +96,13 @@ func (p *Pipeline) decodeOne(decoder Decoder, r *record.Record) (sound bool) {
 	if err != nil {
 		p.undecodable(r, err, stack)
 	} else {
-		p.recharge(r, -int64(len(r.Data)))
+		r.Charged -= int64(len(r.Data))
 		r.Data = nil // the documents are all that is needed from here on
 	}
 	size := int64(cap(r.Text)) + int64(cap(r.Events))*int64(unsafe.Sizeof(record.Event{}))
 	p.deps.Heap.decoded(size)
-	p.recharge(r, size)
-	p.deps.Budget.decoded(r.Charged)
+	r.Charged += size
 	return stack == nil
-}
-
-func (p *Pipeline) recharge(r *record.Record, bytes int64) {
-	r.Charged += bytes
-	if bytes < 0 {
-		p.deps.Budget.Release(-bytes)
-	} else {
-		p.deps.Budget.Charge(bytes)
-	}
 }
 
 // undecodable makes the dead letter of what could not be decoded.

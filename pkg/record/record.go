@@ -10,6 +10,7 @@ package record
 
 import (
 	"errors"
+	"math/bits"
 	"sync"
 	"time"
 )
@@ -109,18 +110,24 @@ func (f Filter) String() string {
 	return [...]string{"none", "drop", "header", "account"}[f]
 }
 
-// keepText is the largest Text buffer that goes back to the pool: 500 documents of
-// CloudTrail take half of it; a rare giant is left to the collector.
-const keepText = 4 << 20
+// keepText is the largest Text buffer that goes back to a pool, as a multiple of the
+// record: documents of CloudTrail take 40 times their record, those of a bomb a
+// thousand times.
+const keepText = 64
 
 // Pool recycles Records, and apart from them the buffers that decode fills: many
 // more records wait to be decoded than are, and must not hold megabytes meanwhile.
-type Pool struct{ records, buffers sync.Pool }
+// Records of like size share buffers: a small one must not hold a large one's.
+type Pool struct {
+	records sync.Pool
+	buffers [25]sync.Pool // by bits.Len of the size, which is 10 MiB at most
+}
 
 // buffers are what a Record's Text and Events point into.
 type buffers struct {
 	text   []byte
 	events []Event
+	class  int // index into Pool.buffers
 }
 
 // New returns an empty Record.
@@ -134,8 +141,9 @@ func (p *Pool) New() *Record {
 // Equip gives r, which is about to be decoded, empty Text and Events with room.
 func (p *Pool) Equip(r *Record) {
 	var ok bool
-	if r.buffers, ok = p.buffers.Get().(*buffers); !ok {
-		r.buffers = &buffers{}
+	class := min(bits.Len(uint(len(r.Data))), len(p.buffers)-1)
+	if r.buffers, ok = p.buffers[class].Get().(*buffers); !ok {
+		r.buffers = &buffers{class: class}
 	}
 	r.Text, r.Events = r.buffers.text, r.buffers.events
 }
@@ -144,9 +152,9 @@ func (p *Pool) Equip(r *Record) {
 func (p *Pool) Release(r *Record) {
 	if b := r.buffers; b != nil {
 		clear(r.Events[:cap(r.Events)]) // lets go of index names
-		*b = buffers{text: r.Text[:0], events: r.Events[:0]}
-		if cap(b.text) <= keepText {
-			p.buffers.Put(b)
+		b.text, b.events = r.Text[:0], r.Events[:0]
+		if cap(b.text) <= keepText<<b.class {
+			p.buffers[b.class].Put(b)
 		}
 	}
 	*r = Record{}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net/http"
@@ -30,7 +31,8 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	runtime.LockOSThread() // threadTime is that of the thread
 	defer runtime.UnlockOSThread()
 	start := threadTime()
-	documents, err := count(r)
+	body := &timed{from: r.Body}
+	documents, err := count(r, body)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +40,7 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	reply = strings.TrimSuffix(reply, ",") + `]}`
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.spent += threadTime() - start
+	e.spent += threadTime() - start - body.spent
 	before := e.seen
 	e.seen += documents
 	if mark := e.total / 10; before < mark && e.seen >= mark {
@@ -56,18 +58,34 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// timed is a request's body as it is read: that is the daemon's time, not the endpoint's.
+type timed struct {
+	from  io.Reader
+	spent time.Duration
+}
+
+func (t *timed) Read(p []byte) (int, error) {
+	start := threadTime()
+	n, err := t.from.Read(p)
+	t.spent += threadTime() - start
+	return n, err
+}
+
+// readBytes is how much is read at once. net/http takes 32 KiB; looking at the clock
+// as often as that would cost a twentieth of what is measured.
+const readBytes = 128 << 10
+
 // count reads the body and returns how many documents it has: one for two lines.
-func count(r *http.Request) (int, error) {
+func count(r *http.Request, body io.Reader) (int, error) {
 	defer r.Body.Close()
-	var body io.Reader = r.Body
 	if r.Header.Get("Content-Encoding") == "gzip" {
-		unzip, err := gzip.NewReader(r.Body)
+		unzip, err := gzip.NewReader(bufio.NewReaderSize(body, readBytes))
 		if err != nil {
 			return 0, err
 		}
 		body = unzip
 	}
-	lines, buffer := 0, make([]byte, 64<<10)
+	lines, buffer := 0, make([]byte, readBytes)
 	for {
 		n, err := body.Read(buffer)
 		lines += bytes.Count(buffer[:n], []byte{'\n'})

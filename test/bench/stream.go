@@ -47,10 +47,12 @@ func (s *stream) GetShardIterator(_ context.Context, in *sdk.GetShardIteratorInp
 
 // sequences returns the sequence numbers of some records, all parts of one text.
 func sequences(first, last int) []string {
-	const length = 56
-	var text []byte
+	const zeros = "00000000000000000000000000000000000000000000000000000000"
+	const length = len(zeros)
+	var text, digits []byte
 	for i := first; i < last; i++ {
-		text = fmt.Appendf(text, "%0*d", length, i+1)
+		digits = strconv.AppendInt(digits[:0], int64(i+1), 10)
+		text = append(append(text, zeros[len(digits):]...), digits...)
 	}
 	all, numbers := string(text), make([]string, last-first)
 	for i := range numbers {
