@@ -244,7 +244,7 @@ func unlessEnded(ctx context.Context, err error) error {
 
 // sayBound prints the bound on memory that follows from the configuration (rule 1):
 // the budget; what the workers hold of one record each, inflated and encoded; the
-// bodies of requests, plain and compressed.
+// compressed bodies of requests and the replies to them.
 func (d *daemon) sayBound() {
 	c := d.config
 	workers := setting.Size(runtime.GOMAXPROCS(0))

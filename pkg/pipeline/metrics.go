@@ -107,7 +107,7 @@ func newStateCollector(p *Pipeline) *stateCollector {
 		committed:     desc("shipperd_checkpoint_timestamp_seconds", "When the shard's position was last stored; idle shards store none.", "stream", "shard"),
 		inFlightBytes: desc("shipperd_in_flight_bytes", "Bytes of the memory budget in use."),
 		limitBytes:    desc("shipperd_memory_limit_bytes", "Size of the memory budget (pipeline.memory)."),
-		pressure:      desc("shipperd_backpressure_seconds_total", "Time that shards have waited for memory, in all."),
+		pressure:      desc("shipperd_backpressure_seconds_total", "Time that shards have waited for memory to read, and workers for memory to decode, in all."),
 	}
 }
 
