@@ -19,14 +19,14 @@ import (
 func (p *Pipeline) decode(ctx context.Context) error {
 	task := p.deps.Progress.Begin("decode")
 	defer task.End()
-	decoder, growth := p.deps.NewDecoder(), growth(firstGrowth)
+	decoder, average := p.deps.NewDecoder(), growth(firstGrowth)
 	for {
 		task.Wait()
 		r, ok := <-p.admitted
 		if !ok {
 			return nil
 		}
-		read, expected := r.Charged, growth.of(r)
+		read, expected := r.Charged, average.of(r)
 		if err := p.deps.Budget.begin(ctx, expected); err != nil {
 			return p.refuse(ctx, r)
 		}
@@ -35,7 +35,7 @@ func (p *Pipeline) decode(ctx context.Context) error {
 			decoder = p.deps.NewDecoder() // a panic may have left the old one half changed
 		}
 		p.deps.Budget.decoded(read, expected, r.Charged)
-		growth.learn(read, r.Charged)
+		average.learn(read, r.Charged)
 		if err := p.pass(ctx, r, task); err != nil {
 			return err
 		}
