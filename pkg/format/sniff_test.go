@@ -1,6 +1,9 @@
 package format
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestGuessingChangesNothing parses lines that were guessed before, in one Line that
 // is reset, against lines of which nothing is known.
@@ -32,6 +35,33 @@ func TestGuessingChangesNothing(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+func TestNoTwoFormatsTakeTheSameLine(t *testing.T) {
+	const date = ` [17/May/2015:10:05:03 +0000] "`
+	for text, want := range map[string]string{
+		`{"eventVersion":"1.08","eventSource":"s3.amazonaws.com"}`: "cloudtrail",
+		`{"MESSAGE":"x","SYSLOG_IDENTIFIER":"sshd"}`:               "sshd",
+		`{"a":1}` + date:                                   "json",
+		`{"a":1} sshd[1]: x`:                               "json",
+		"2 123456789012 eni-1" + date:                      "vpcflow",
+		"[Fri Sep 09 10:42:29 2011] [error]" + date:        "apache_error",
+		"Nov 20 10:11:12 h sshd[1]: Invalid user x" + date: "sshd",
+		`<38>1 [17/May/2015:10:05:03] "x sshd 1 - - x`:     "sshd",
+		"192.0.2.1 - sshd[1]: x" + date:                    "apache",
+		"192.0.2.1 - -" + date:                             "apache",
+		"nothing of the kind":                              "",
+	} {
+		var takers []string
+		for _, entry := range Table() {
+			if entry.Sniff != nil && entry.Sniff(&Line{Text: []byte(text)}) {
+				takers = append(takers, entry.Name)
+			}
+		}
+		if got := strings.Join(takers, " and "); got != want {
+			t.Errorf("%s: taken by %q, want %q", text, got, want)
 		}
 	}
 }
