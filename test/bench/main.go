@@ -25,7 +25,7 @@ import (
 )
 
 func main() {
-	events := flag.Int("events", 400_000, "log events for each configuration")
+	events := flag.Int("events", 800_000, "log events for each configuration")
 	only := flag.String("only", "", "one configuration, as `shards/events-per-record/gzip/processors`, such as 4/500/off/1")
 	profile := flag.String("cpuprofile", "", "write the CPU profile of the last configuration to this `file`")
 	child := flag.Bool("child", false, "run the configuration on standard input (used by the program itself)")
