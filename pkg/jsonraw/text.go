@@ -218,17 +218,24 @@ func (u *Unquoter) Unquote(b []byte, i int) (text []byte, marks []uint32, end in
 			i, o, esc = i+2, o+1, esc|Escaped
 			continue
 		}
-		end, e := unicodeEscape(b, i)
+		end, e := unicodeEscapes(b, i)
 		if end < 0 {
 			return nil, nil, Invalid, esc
-		}
-		if e == Surrogate && end < len(b) && b[end] == '\\' {
-			second, _ := unicodeEscape(b, end)
-			end = max(end, second)
 		}
 		r, size := unescapeRune(b[i:end])
 		i, o, esc = i+size, o+utf8.EncodeRune(out[o:], r), esc|e
 	}
+}
+
+// unicodeEscapes is unicodeEscape, or both halves of a surrogate pair where the second is
+// valid, too.
+func unicodeEscapes(b []byte, i int) (end int, esc Escapes) {
+	end, esc = unicodeEscape(b, i)
+	if esc == Surrogate && end < len(b) && b[end] == '\\' {
+		second, _ := unicodeEscape(b, end)
+		end = max(end, second)
+	}
+	return end, esc
 }
 
 // What follows the backslash of most quotes is the next string or one after a bracket, of
