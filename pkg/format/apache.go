@@ -55,6 +55,8 @@ type access struct {
 	dated
 	vhost, client           []byte
 	address                 *enrich.Address // the client's, if it is one
+	port                    []byte          // the client's, if it has one
+	isShifted               bool            // more stands before the date than the client, ident and user
 	ident, user             []byte
 	request, status, length []byte
 	referrer, agent         []byte
@@ -157,23 +159,46 @@ func (d *dated) mayBeSyslog(text []byte) bool {
 // readHead reads what stands before the date. User names may have blanks.
 func (a *access) readHead(head []byte, f *Fields) {
 	first, rest := cutWord(head)
-	a.address = f.lookup.Address(first)
-	if second, after := cutWord(rest); a.address == nil && isVhost(first, second, f) {
-		a.vhost, first, rest = first, second, after
-		a.address = f.lookup.Address(first)
-		if colon := bytes.LastIndexByte(a.vhost, ':'); colon >= 0 {
-			a.vhost = a.vhost[:colon]
-		}
+	if a.address = f.lookup.Address(first); a.address == nil {
+		first, rest = a.readNoAddress(first, rest, f)
 	}
 	a.client = first
 	a.ident, a.user = cutWord(rest)
+	// Behind a load balancer, X-Forwarded-For and then its own address.
+	if len(a.ident) > 1 && f.lookup.Address(a.ident) != nil {
+		a.isShifted = true
+		a.ident, a.user = cutWord(a.user)
+	}
+}
+
+// readNoAddress reads the words up to the client in a line that does not begin with its
+// address, and returns the client and what follows.
+func (a *access) readNoAddress(first, rest []byte, f *Fields) (client, after []byte) {
+	client, after = first, rest
+	// Of a forwarded list the last is what the nearest proxy saw, the others are hearsay.
+	for f.lookup.Address(bytes.TrimSuffix(client, []byte(","))) != nil && len(after) > 0 {
+		a.isShifted = true
+		if client, after = cutWord(after); f.lookup.Address(client) != nil {
+			break
+		}
+	}
+	if second, behind := cutWord(after); f.lookup.Address(client) == nil && isVhost(client, second, f) {
+		a.isShifted = true
+		a.vhost = hostOf(withoutNil(client))
+		client, after = second, behind
+	}
+	address, port := f.splitPort(client)
+	if a.address = f.lookup.Address(address); a.address != nil {
+		a.port = port
+	}
+	return client, after
 }
 
 // isVhost says whether a line begins with the virtual host: the first word, which is no
 // address, has a port or the second one is an address.
 func isVhost(first, second []byte, f *Fields) bool {
-	if len(second) == 0 {
-		return false
+	if len(withoutNil(second)) == 0 {
+		return false // no client has this name, so that the first is the client with its port
 	}
 	if colon := bytes.LastIndexByte(first, ':'); colon > 0 {
 		if _, ok := number(first[colon+1:]); ok {
@@ -181,6 +206,15 @@ func isVhost(first, second []byte, f *Fields) bool {
 		}
 	}
 	return f.lookup.Address(second) != nil
+}
+
+// hostOf returns the host of `user:password@host:port`. An IPv6 address keeps its brackets.
+func hostOf(authority []byte) []byte {
+	authority = authority[bytes.LastIndexByte(authority, '@')+1:]
+	if colon := bytes.LastIndexByte(authority, ':'); colon > bytes.LastIndexByte(authority, ']') {
+		authority = authority[:colon]
+	}
+	return authority
 }
 
 // readMarked is readRest for the usual line: three quoted fields without an escape, and
@@ -238,7 +272,7 @@ func (a *access) readRest(text []byte) bool {
 
 // isColumns says whether the columns of a filter pattern would be those of a whole line.
 func (a *access) isColumns() bool {
-	return a.spaced && a.vhost == nil && a.agent != nil &&
+	return a.spaced && !a.isShifted && a.agent != nil &&
 		pattern.IsToken(a.client) && pattern.IsToken(a.ident) && pattern.IsToken(a.user) && pattern.IsToken(a.length)
 }
 
@@ -269,10 +303,14 @@ func cutQuoted(text []byte) (value, rest []byte, ok bool) {
 }
 
 func (a *access) addTo(f *Fields) {
-	if len(a.client) > 0 {
-		f.end(f.appendAddress(f.begin(Source), a.client, a.address))
+	if client := withoutNil(a.client); len(client) > 0 {
+		b := f.appendAddress(f.begin(Source), client, a.address)
+		f.end(appendPort(b, a.port))
 	}
 	user := withoutNil(a.user)
+	if string(user) == `""` { // as httpd writes an empty one
+		user = nil
+	}
 	f.String(User, `"name":"`, user)
 	f.RelatedUser(user)
 	f.UserAgent(withoutNil(a.agent))
@@ -351,14 +389,11 @@ func afterScheme(target []byte) (after []byte, ok bool) {
 func (f *Fields) addURL(target, vhost []byte) {
 	path := target
 	if after, ok := afterScheme(target); ok {
-		slash := bytes.IndexByte(after, '/')
-		if slash < 0 {
-			slash = len(after)
+		end := bytes.IndexAny(after, "/?#")
+		if end < 0 {
+			end = len(after)
 		}
-		vhost, path = after[:slash], after[slash:]
-		if colon := bytes.LastIndexByte(vhost, ':'); colon >= 0 {
-			vhost = vhost[:colon]
-		}
+		vhost, path = hostOf(after[:end]), after[end:]
 	}
 	b := f.quoted(f.begin(URL), `"original":"`, target)
 	b = f.quoted(b, `"domain":"`, vhost)

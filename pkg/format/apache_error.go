@@ -93,6 +93,7 @@ func (l *errorLine) read(text []byte) bool {
 		l.pid, l.tid, _ = bytes.Cut(inside[len("pid "):], []byte(":tid "))
 		text = rest
 	}
+	text = skipStatus(text)
 	// The address may stand in brackets of its own: [client [2001:db8::1]:51548].
 	for _, word := range [...]string{"[client ", "[remote "} {
 		after, ok := bytes.CutPrefix(text, []byte(word))
@@ -108,6 +109,31 @@ func (l *errorLine) read(text []byte) bool {
 	}
 	l.message = text
 	return len(text) > 0
+}
+
+// skipStatus steps over what httpd may write before the client: where its code says so,
+// at debug levels, and the error of the operating system. Neither has anything of a request.
+//
+//	mod_authz_core.c(817): (13)Permission denied: [client 192.0.2.1:5] AH00132: …
+func skipStatus(text []byte) []byte {
+	after := text
+	for range 2 {
+		if status, rest, ok := bytes.Cut(after, []byte(": ")); ok && isStatus(status) {
+			after = rest
+		}
+	}
+	if hasPrefix(after, "[client ") || hasPrefix(after, "[remote ") {
+		return after
+	}
+	return text
+}
+
+// isStatus says whether text is `(13)Permission denied` or `mod_authz_core.c(817)`.
+func isStatus(text []byte) bool {
+	before, after, ok := bytes.Cut(text, []byte("("))
+	digits, rest, closed := bytes.Cut(after, []byte(")"))
+	_, isNumber := number(digits)
+	return ok && closed && isNumber && (len(before) == 0 || len(rest) == 0 && bytes.IndexByte(before, ' ') < 0)
 }
 
 func (l *errorLine) addTo(f *Fields) {
@@ -138,10 +164,10 @@ func (l *errorLine) addTo(f *Fields) {
 func (l *errorLine) appendEvent(b []byte, f *Fields, code, reason []byte, isRefused bool) []byte {
 	b = append(b, `"kind":"event","category":["web"],"dataset":"apache.error",`...)
 	switch string(l.level) {
-	case "warn", "notice", "info", "debug":
-		b = append(b, `"type":["info"],`...)
-	default:
+	case "emerg", "alert", "crit", "error":
 		b = append(b, `"type":["error"],`...)
+	default: // down to trace8
+		b = append(b, `"type":["info"],`...)
 	}
 	b = f.quoted(b, `"provider":"`, l.module)
 	b = f.quoted(b, `"code":"`, code)
@@ -172,18 +198,27 @@ func (l *errorLine) appendProcess(b []byte, f *Fields) []byte {
 // splitPort cuts the port off the client. Version 2.4, which has modules, writes
 // one behind the last colon of an IPv6 address too; 2.2 does not.
 func (l *errorLine) splitPort(f *Fields) (client, port []byte) {
-	if inside, rest, ok := cutBracket(l.client); ok {
+	if l.module == nil && !hasPrefix(l.client, "[") && bytes.Count(l.client, []byte(":")) > 1 {
+		return l.client, nil
+	}
+	return f.splitPort(l.client)
+}
+
+// splitPort cuts the port off an address, which may stand in brackets: `192.0.2.1:80`,
+// `[2001:db8::1]:80`. A name keeps what follows it.
+func (f *Fields) splitPort(text []byte) (address, port []byte) {
+	if inside, rest, ok := cutBracket(text); ok {
 		return inside, bytes.TrimPrefix(rest, []byte(":"))
 	}
-	colon := bytes.LastIndexByte(l.client, ':')
-	if colon < 0 || l.module == nil && bytes.Count(l.client, []byte(":")) > 1 {
-		return l.client, nil
+	colon := bytes.LastIndexByte(text, ':')
+	if colon < 0 {
+		return text, nil
 	}
-	client, port = l.client[:colon], l.client[colon+1:]
-	if _, ok := number(port); !ok || f.lookup.Address(client) == nil {
-		return l.client, nil
+	address, port = text[:colon], text[colon+1:]
+	if _, ok := number(port); !ok || f.lookup.Address(address) == nil {
+		return text, nil
 	}
-	return client, port
+	return address, port
 }
 
 // isLogCode says whether word is a number of httpd's messages, such as AH00128.

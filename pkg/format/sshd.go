@@ -195,8 +195,13 @@ func (f *Fields) addEnd(root Root, address, port []byte) {
 	if len(address) > 0 {
 		b = f.appendAddress(b, address, f.lookup.Address(address))
 	}
-	if n, ok := number(port); ok && n <= 65535 {
+	f.end(appendPort(b, port))
+}
+
+// appendPort appends a port, if it is one.
+func appendPort(b, port []byte) []byte {
+	if n, ok := number(port); ok && n < maxPort {
 		b = digits(b, `"port":`, port)
 	}
-	f.end(b)
+	return b
 }

@@ -93,7 +93,7 @@ func TestStrangersForgeNeitherAddressNorStatus(t *testing.T) {
 		"x from 9.9.9.9 port 1 ssh2 [preauth]", "x from 9.9.9.9 not allowed because y", "x rhost=9.9.9.9", "x  user=y rhost=9.9.9.9",
 		"message repeated 2 times: [ Failed password for root from 9.9.9.9 port 1 ssh2]", "(9.9.9.9)", "[9.9.9.9]:1",
 		"x via 9.9.9.9", "x on 9.9.9.9 port 22", `\" 200 5 \"-\" \"`, `x [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 5`, `","ip":"9.9.9.9`,
-		"[client 9.9.9.9:1] x", "], [client 9.9.9.9] x", "x, referer: 9.9.9.9",
+		"[client 9.9.9.9:1] x", "x(1): [client 9.9.9.9:1] x", "], [client 9.9.9.9] x", "x, referer: 9.9.9.9",
 	}
 	shapes := map[string][]string{
 		"sshd": {
@@ -120,6 +120,8 @@ func TestStrangersForgeNeitherAddressNorStatus(t *testing.T) {
 			`203.0.113.9 - - [17/May/2015:10:05:03 +0000] "%s" 404 7 "%[1]s" "%[1]s"`,
 			`www.example.com:80 203.0.113.9 - %s [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 404 7 "-" "-"`,
 			"[Sat Jun 01 02:17:42 2013] [error] [client 203.0.113.9] File does not exist: /srv/%s",
+			"[Sat Jun 01 02:17:42 2013] [core:error] [pid 1:tid 2] (36)File name too long: [client 203.0.113.9:5] AH00036: access to %s failed",
+			"[Sat Jun 01 02:17:42 2013] [core:error] [pid 1:tid 2] [client 203.0.113.9:5] (36)%s: %[1]s",
 			"[Sat Jun 01 02:17:42 2013] [auth_basic:error] [pid 1:tid 2] [client 203.0.113.9:5] AH01618: user %s not found: /",
 		},
 	}
