@@ -36,6 +36,7 @@ type sshdMessage struct {
 // The endings of templates that several messages share.
 const (
 	withPort    = "( port {port}|)"
+	withUser    = "(authenticating |invalid |)user {user} {address} port {port}" // a bare user is logged in
 	withVersion = "( port {port} ssh2| port {port} ssh1| port {port}|){tail}"
 )
 
@@ -71,7 +72,10 @@ func authenticationMessages() []sshdMessage {
 		{"refused_connect", refusal("ssh_connection_refused"), []string{`refused connect from {text} \({address}\)`, `refused connect from {address}`}},
 		{"max_attempts", refusal("ssh_max_attempts"), []string{
 			`maximum authentication attempts exceeded for (invalid user |){user} from {address} port {port}( ssh2| ssh1|)`}},
-		{"too_many_failures", attempt("ssh_max_attempts"), []string{`Disconnecting: Too many authentication failures( for {user}|)`}},
+		// OpenSSH 6.7 adds the address; that of older ones could be a user name's.
+		{"too_many_failures", attempt("ssh_max_attempts"), []string{
+			`Disconnecting: Too many authentication failures for (invalid user |){user} from {word} port {number} ssh2`,
+			`Disconnecting: Too many authentication failures( for {user}|)`}},
 		{"wrong_host_for_key", refusal("ssh_key_not_permitted"), []string{
 			`Authentication tried for {user} with correct key but not from a permitted host \(host={word}, ip={address}\).`}},
 	}
@@ -80,8 +84,9 @@ func authenticationMessages() []sshdMessage {
 func pamMessages() []sshdMessage {
 	return []sshdMessage{
 		{"pam_error", refusal("ssh_pam"), []string{
-			`PAM: (A|a)uthentication (failure|error) for (illegal user |invalid user |){user} from {address}( via {word}|)`,
-			`PAM: User not known to the underlying authentication module for (illegal user |invalid user |){user} from {address}( via {word}|)`}},
+			`PAM: Have exhausted maximum number of retries for service for (illegal user |invalid user |){user} from {address}`,
+			`PAM: {until} for (illegal user |invalid user |){user} from {address}( via {word}|)`}},
+		{"pam_account", refusal("ssh_pam"), []string{`Access denied for user {user} by PAM account configuration`}},
 		{"pam_failure", attempt("ssh_pam"), []string{
 			`pam_(unix|sss|ldap|winbind)\(sshd:auth\): authentication failure; {until} rhost={address}(  user={user}| user={user}|)`,
 			`authentication failure; {until} rhost={address}(  user={user}| user={user}|)`,
@@ -101,13 +106,13 @@ func pamMessages() []sshdMessage {
 func connectionMessages() []sshdMessage {
 	return []sshdMessage{
 		{"closed", connection("end", "ssh_disconnect"), []string{
-			`Connection (closed|reset) by (authenticating|invalid) user {user} {address} port {port}`,
+			`Connection (closed|reset) by ` + withUser,
 			`Connection (closed|reset) by {address}` + withPort}},
 		{"disconnected", connection("end", "ssh_disconnect"), []string{
-			`Disconnected from (user|authenticating user|invalid user) {user} {address} port {port}`,
+			`Disconnected from ` + withUser,
 			`Disconnected from {address}` + withPort}},
 		{"disconnecting", connection("end", "ssh_disconnect"), []string{
-			`Disconnecting (authenticating|invalid) user {user} {address} port {port}{tail}`,
+			`Disconnecting ` + withUser + `{tail}`,
 			`Disconnecting {address} port {port}: {rest}`, `Disconnecting: {rest}`}},
 		{"received_disconnect", connection("end", "ssh_disconnect"), []string{
 			`Received disconnect from {address} port {port}:{rest}`, `Received disconnect from {address}: {rest}`}},
@@ -121,24 +126,28 @@ func protocolMessages() []sshdMessage {
 	return []sshdMessage{
 		{"timeout", connection("end", "ssh_timeout"), []string{
 			`Timeout before authentication for connection from {address} to {destination}, pid = {number}`,
-			`Timeout before authentication for (authenticating user|invalid user) {user} {address} port {port}`,
+			`Timeout before authentication for ` + withUser,
 			`Timeout before authentication for {address}` + withPort}},
 		{"no_identification", connection("info", "ssh_protocol_error"), []string{`Did not receive identification string from {address}` + withPort}},
 		{"bad_banner", connection("info", "ssh_protocol_error"), []string{
 			`banner exchange: Connection from {address} port {port}: {rest}`,
 			`Bad protocol version identification {text} from {address}` + withPort,
-			`Protocol major versions differ for {address}( port {port}|): {rest}`}},
+			`Protocol major versions differ for {address}( port {port}|): {rest}`,
+			`(scanned|probed) from {address}( port {port}|) with {rest}`}},
 		{"kex_failed", connection("info", "ssh_protocol_error"), []string{
 			`kex_exchange_identification: {rest}`, `kex_protocol_error: {rest}`, `no matching {rest}`}},
 		{"no_common_algorithm", connection("info", "ssh_negotiation_failed"), []string{
-			`Unable to negotiate with (authenticating|invalid) user {user} {address} port {port}{tail}`,
+			`Unable to negotiate with ` + withUser + `{tail}`,
 			`Unable to negotiate with {address}( port {port}|): {rest}`, `Unable to negotiate {rest}`}},
 		{"dispatch_failed", connection("info", "ssh_protocol_error"), []string{
-			`ssh_dispatch_run_fatal: Connection from (authenticating|invalid) user {user} {address} port {port}{tail}`,
+			`ssh_dispatch_run_fatal: Connection from ` + withUser + `{tail}`,
 			`ssh_dispatch_run_fatal: Connection from {address} port {port}: {rest}`}},
 		{"connection_lost", connection("end", "ssh_disconnect"), []string{
-			`Read error from remote host {address}( port {port}|): {rest}`, `packet_write_wait: Connection to {address} port {port}: {rest}`,
-			`(Read from socket|Write) failed: {rest}`}},
+			`Read error from remote host {address}( port {port}|): {rest}`, `(Read from socket|Write) failed: {rest}`,
+			`Timeout, client not responding from ` + withUser, `Timeout, client not responding from {address} port {port}`,
+			`Connection from ` + withUser + ` timed out`, `Connection from {address} port {port} timed out`,
+			`(ssh_packet_|packet_|process_output: ){until}: Connection from ` + withUser + `: {rest}`,
+			`(ssh_packet_|packet_|process_output: ){until}: Connection (from|to) {address} port {port}: {rest}`}},
 		{"exploit_sign", connection("info", "ssh_protocol_error"), []string{
 			`Corrupted MAC on input{rest}`, `bad client public DH value{rest}`, `Bad packet length {rest}`,
 			`invalid certificate signing key{rest}`, `Local: crc32 compensation attack{rest}`}},
