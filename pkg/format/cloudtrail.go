@@ -46,7 +46,7 @@ func (c *cloudtrail) Parse(line *Line, f *Fields) Result {
 	e := &c.event
 	*e = trailEvent{line: line.Text}
 	complete := c.read(line)
-	if e.places[eventVersion] == 0 || e.places[eventSource] == 0 {
+	if e.places[eventVersion] == 0 || e.places[eventSource] == 0 && !e.isInsight() {
 		return None
 	}
 	// Each root in one go.
@@ -183,7 +183,7 @@ func (e *trailEvent) addEvent(f *Fields, complete bool) {
 	switch {
 	case e.failed():
 		b = append(b, `"outcome":"failure",`...)
-	case complete: // what was cut off may have told of an error
+	case complete && !e.isInsight(): // what was cut off may have told of an error
 		b = append(b, `"outcome":"success",`...)
 	}
 	f.end(b)
@@ -193,21 +193,49 @@ func (e *trailEvent) addEvent(f *Fields, complete bool) {
 func (e *trailEvent) category() string {
 	readOnly := string(e.value(readOnly))
 	switch {
-	case string(e.value(eventType)) == `"AwsConsoleSignIn"`:
+	case e.isInsight():
+		return `"type":["info"],`
+	case e.isSignIn():
 		return `"category":["authentication"],"type":["start"],`
 	case string(e.value(eventSource)) == `"iam.amazonaws.com"` && readOnly != "true":
 		return `"category":["iam"],"type":["change"],`
 	case string(e.value(eventSource)) == `"iam.amazonaws.com"`:
-		return `"category":["iam"],"type":["access"],`
+		return `"category":["iam"],"type":["info"],`
 	case readOnly == "false":
 		return `"category":["configuration"],"type":["change"],`
 	}
 	return `"category":["configuration"],"type":["access"],`
 }
 
-// failed says whether the call failed. A failed sign-in has no errorCode.
+// isSignIn says whether somebody signs in, to the console or to IAM Identity Center.
+func (e *trailEvent) isSignIn() bool {
+	return string(e.value(eventSource)) == `"signin.amazonaws.com"` || string(e.value(eventType)) == `"AwsConsoleSignIn"`
+}
+
+// isInsight says whether CloudTrail itself tells of unusual activity: nobody's call.
+func (e *trailEvent) isInsight() bool {
+	return string(e.value(eventType)) == `"AwsCloudTrailInsight"`
+}
+
+// failed says whether the call failed. A failed sign-in has no errorCode, but a member of
+// the event's name, such as ConsoleLogin or CredentialVerification.
 func (e *trailEvent) failed() bool {
-	return e.isText(errorCode) || e.isText(errorMessage) || string(e.value(consoleLogin)) == `"Failure"`
+	return e.isText(errorCode) || e.isText(errorMessage) ||
+		e.isSignIn() && (e.tellsFailure(responseElements) || e.tellsFailure(serviceDetails))
+}
+
+func (e *trailEvent) tellsFailure(field trailField) bool {
+	m := e.member(field)
+	if m == nil || m.First != '{' {
+		return false
+	}
+	inner := e.members[e.places[field]:][:m.Inner]
+	for i := 0; i < len(inner); i += 1 + int(inner[i].Inner) {
+		if string(inner[i].Value(e.line)) == `"Failure"` {
+			return true
+		}
+	}
+	return false
 }
 
 // hidden is what AWS writes for the user name of a failed sign-in, which may be a
@@ -219,12 +247,19 @@ func (e *trailEvent) addUser(f *Fields) {
 	if !e.isText(name) {
 		name = issuerName // the role that was assumed
 	}
+	if !e.isText(name) {
+		name = signInName
+	}
+	id := identityPrincipal
+	if !e.isText(id) {
+		id = identityOnBehalf // a user of IAM Identity Center
+	}
 	b := f.begin(User)
 	isHidden := string(e.value(name)) == hidden
 	if !isHidden {
 		b = e.appendText(b, f, `"name":"`, name)
 	}
-	f.end(e.appendText(b, f, `"id":"`, identityPrincipal))
+	f.end(e.appendText(b, f, `"id":"`, id))
 	if !isHidden {
 		f.RelatedUser(e.text(f, name))
 	}

@@ -26,12 +26,14 @@ const (
 	errorCode
 	errorMessage
 	mfaUsed
+	signInName
 
 	identityType
 	identityARN
 	identityKey
 	identityName
 	identityPrincipal
+	identityOnBehalf
 	identityAccount
 	sessionMFA
 	issuerName
@@ -53,6 +55,7 @@ const (
 
 	responseElements
 	consoleLogin
+	serviceDetails
 	createdKey
 	grantedKey
 	responsePublic
@@ -60,6 +63,7 @@ const (
 	// Objects that are only on the way to others.
 	additionalData
 	userIdentity
+	onBehalfOf
 	sessionContext
 	sessionAttributes
 	sessionIssuer
@@ -88,6 +92,7 @@ func trailPaths() [trailFields]string {
 		errorMessage:     "errorMessage",
 		additionalData:   "additionalEventData",
 		mfaUsed:          "additionalEventData.MFAUsed",
+		signInName:       "additionalEventData.UserName",
 
 		userIdentity:      "userIdentity",
 		identityType:      "userIdentity.type",
@@ -95,6 +100,8 @@ func trailPaths() [trailFields]string {
 		identityKey:       "userIdentity.accessKeyId",
 		identityName:      "userIdentity.userName",
 		identityPrincipal: "userIdentity.principalId",
+		onBehalfOf:        "userIdentity.onBehalfOf",
+		identityOnBehalf:  "userIdentity.onBehalfOf.userId",
 		identityAccount:   "userIdentity.accountId",
 		sessionContext:    "userIdentity.sessionContext",
 		sessionAttributes: "userIdentity.sessionContext.attributes",
@@ -120,6 +127,7 @@ func trailPaths() [trailFields]string {
 
 		responseElements:    "responseElements",
 		consoleLogin:        "responseElements.ConsoleLogin",
+		serviceDetails:      "serviceEventDetails",
 		responseKey:         "responseElements.accessKey",
 		createdKey:          "responseElements.accessKey.accessKeyId",
 		responseCredentials: "responseElements.credentials",
