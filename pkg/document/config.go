@@ -54,14 +54,15 @@ type Group struct {
 // text of the flow log's own format, "${version} ${account-id} …".
 type FlowFields []string
 
-// UnmarshalYAML reads a list or one text.
+// UnmarshalYAML reads a text or a list of them.
 func (f *FlowFields) UnmarshalYAML(node *yaml.Node) error {
-	var list []string
-	if node.Kind == yaml.ScalarNode {
-		list = strings.Fields(node.Value)
-	} else if err := node.Decode(&list); err != nil {
-		return err
+	texts := []string{node.Value}
+	if node.Kind != yaml.ScalarNode {
+		if err := node.Decode(&texts); err != nil {
+			return err
+		}
 	}
+	list := strings.Fields(strings.Join(texts, " "))
 	for i, field := range list {
 		if inner, ok := strings.CutPrefix(field, "${"); ok {
 			list[i] = strings.TrimSuffix(inner, "}")

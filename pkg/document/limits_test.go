@@ -237,7 +237,7 @@ func TestGroupsAreBounded(t *testing.T) {
 
 func TestFlowFieldsReadListsAndPastedText(t *testing.T) {
 	want := FlowFields{"version", "account-id", "srcaddr"}
-	for _, text := range []string{`[version, account-id, srcaddr]`, `${version} ${account-id} ${srcaddr}`, `"version account-id  srcaddr"`, "- ${version}\n- account-id\n- srcaddr"} {
+	for _, text := range []string{`[version, account-id, srcaddr]`, `${version} ${account-id} ${srcaddr}`, `"version account-id  srcaddr"`, `["${version} ${account-id} ${srcaddr}"]`, "- ${version}\n- account-id\n- srcaddr"} {
 		var got FlowFields
 		if err := yaml.Unmarshal([]byte(text), &got); err != nil {
 			t.Fatal(err)
