@@ -43,7 +43,9 @@ func (d *Documents) Explain(line Line) (Explanation, error) {
 	}
 	p := &decoder.payload
 	*p = cloudwatch.Payload{Owner: quoted(line.Owner), Group: quoted(line.Group), Stream: quoted(line.Stream)}
-	p.Events = []cloudwatch.Event{{Time: line.Time.UnixMilli(), Message: quoted(string(line.Text)), Text: line.Text}}
+	message := quoted(string(line.Text))
+	text := message.Append(nil) // of valid UTF-8, as an Inflater makes it
+	p.Events = []cloudwatch.Event{{Time: line.Time.UnixMilli(), Message: message, Text: text}}
 	decoder.typed.SetIngested(line.Time)
 	if line.Format != "" {
 		if err := decoder.readAs(line.Group, line.Format); err != nil {
@@ -51,7 +53,7 @@ func (d *Documents) Explain(line Line) (Explanation, error) {
 		}
 	}
 	var r record.Record
-	if err := decoder.events(&r, len(line.Text)); err != nil {
+	if err := decoder.events(&r, len(text)); err != nil {
 		return Explanation{}, err
 	}
 	event := &r.Events[0]
@@ -61,7 +63,7 @@ func (d *Documents) Explain(line Line) (Explanation, error) {
 		x.Index, x.Document = event.Index, r.Doc(event)
 	case record.FilterDrop:
 		i := int(event.Group) - 1
-		rule := dropped((*d.drop.Load())[event.Group], line.Text)
+		rule := dropped((*d.drop.Load())[event.Group], text)
 		x.Rule = fmt.Sprintf("groups[%d].drop[%d]: %s", i, rule, d.config.Groups[i].Drop[rule])
 	case record.FilterAccount:
 		x.Rule = "documents.accounts"

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -184,6 +185,10 @@ func TestExplain(t *testing.T) {
 		if diff := gocmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.line.Text, diff)
 		}
+	}
+	broken := Line{Text: []byte("{\"a\":\"\xe9\"}"), Owner: "123456789012"}
+	if got, err := documents.Explain(broken); err != nil || !utf8.Valid(got.Document) {
+		t.Errorf("got %v and %q, want UTF-8, as the index does", err, got.Document)
 	}
 	if _, err := documents.Explain(Line{Format: "nginx"}); err == nil {
 		t.Error("got no error for an unknown format")
