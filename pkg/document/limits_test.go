@@ -286,14 +286,16 @@ func TestFormatsFindTheSameInMembersAsInText(t *testing.T) {
 	}
 }
 
-func TestObjectWithANameTwiceIsNotWrittenFlattened(t *testing.T) {
+func TestObjectThatAnIndexRefusesIsNotWrittenFlattened(t *testing.T) {
 	documents := testDocuments(t, nil)
 	documents.options.Flattened = true
 	decoder := documents.NewDecoder()
 	for parameters, want := range map[string]bool{
-		`{"items":[{"a":1},{"a":2}]}`: true,
-		`{"a":1,"b":{"c":1,"c":2}}`:   false,
-		`{"a":1,"\u0061":2}`:          false,
+		`{"items":[{"a":1},{"a":2}]}`:                               true,
+		`{"a":1,"b":{"c":1,"c":2}}`:                                 false,
+		`{"a":1,"\u0061":2}`:                                        false,
+		strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20): true,
+		strings.Repeat(`{"a":`, 21) + "1" + strings.Repeat("}", 21): false,
 	} {
 		message := `{"eventVersion":"1.08","eventSource":"a","requestParameters":` + parameters + `}`
 		r := decode(t, decoder, payload("g", "s", testEvent{id: "1", message: message}))

@@ -286,17 +286,20 @@ func (e *trailEvent) addTrail(f *Fields, flattened bool) {
 	f.end(closeObject(b, start))
 }
 
-// maxFlattened is the size of an object that is written flattened, in bytes. Every
-// leaf becomes a term with its path before it, and an index refuses documents with
-// a term of more than 32,766 bytes.
-const maxFlattened = 32_000
+// The limits of an object that is written flattened. Every leaf becomes a term with its
+// path before it, and an index refuses documents with a term of more than 32,766 bytes,
+// and those whose flattened objects nest deeper than the depth_limit of 20.
+const (
+	maxFlattened       = 32_000 // bytes
+	maxFlattenedHeight = 20
+)
 
 // appendFlattened appends an object as it is, for a field that takes its leaves as
 // keywords. A line break between its members would break the bulk request, and an index
 // refuses a name that stands twice.
 func (e *trailEvent) appendFlattened(b []byte, label string, field trailField) []byte {
 	m := e.member(field)
-	if m == nil || m.First != '{' || !m.Unique() {
+	if m == nil || m.First != '{' || !m.Unique() || m.Height > maxFlattenedHeight {
 		return b
 	}
 	value := m.Value(e.line)
