@@ -180,7 +180,9 @@ func firstFit(candidates []compiledMessage, message []byte, v *values) *compiled
 }
 
 func addSSH(f *Fields, v *values) {
-	f.addEnd(Source, v[slotAddress], v[slotPort])
+	if string(v[slotAddress]) != "UNKNOWN" { // as sshd says, with port 65535, once the client has gone
+		f.addEnd(Source, v[slotAddress], v[slotPort])
+	}
 	f.addEnd(Destination, v[slotDestination], v[slotDestinationPort])
 	f.String(User, `"name":"`, v[slotUser])
 	f.RelatedUser(v[slotUser])
