@@ -88,10 +88,10 @@ func pamMessages() []sshdMessage {
 			`PAM: {until} for (illegal user |invalid user |){user} from {address}( via {word}|)`}},
 		{"pam_account", refusal("ssh_pam"), []string{`Access denied for user {user} by PAM account configuration`}},
 		{"pam_failure", attempt("ssh_pam"), []string{
-			`pam_(unix|sss|ldap|winbind)\(sshd:auth\): authentication failure; {until} rhost={address}(  user={user}| user={user}|)`,
+			`pam_{until}\(sshd:auth\): authentication failure; {until} rhost={address}(  user={user}| user={user}|)`,
 			`authentication failure; {until} rhost={address}(  user={user}| user={user}|)`,
 			`PAM {number} more authentication failure(s|); {until} rhost={address}(  user={user}| user={user}|)`}},
-		{"pam_unknown_user", attempt("ssh_pam"), []string{`pam_(unix|sss|ldap|winbind)\(sshd:auth\): check pass; user unknown`}},
+		{"pam_unknown_user", attempt("ssh_pam"), []string{`pam_{until}\(sshd:auth\): check pass; user unknown`}},
 		{"pam_max_retries", attempt("ssh_pam"), []string{`PAM service\(sshd\) ignoring max retries; {rest}`}},
 		{"pam_other", attempt("ssh_pam"), []string{`PAM: {rest}`}},
 		{"session_opened", sshSession("start", "ssh_session_opened"), []string{
