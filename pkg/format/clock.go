@@ -194,12 +194,12 @@ func errorDate(text []byte) (int64, bool) {
 // milliseconds: local time runs up to 14 hours before UTC, and clocks differ.
 const dayAhead = dayMilli
 
-// syslogTime reads `Jan _2 15:04:05`, or with one blank before a single digit, and
-// returns what follows the blank after it. It has neither year nor zone: UTC is
-// taken, and the latest year that does not put the line after the event's own
-// time, given in Unix milliseconds, so that New Year's Eve's lines delivered on New
-// Year's Day stay in the old year. A 29 February without such a year becomes the
-// event's time.
+// syslogTime reads `Jan _2 15:04:05`, with one blank before a single digit or two, and
+// with a fraction of the second, as journalctl's short-precise has it, or without. It
+// returns what follows the blank after it. It has neither year nor zone: UTC is taken,
+// and the latest year that does not put the line after the event's own time, given in
+// Unix milliseconds, so that New Year's Eve's lines delivered on New Year's Day stay in
+// the old year. A 29 February without such a year becomes the event's time.
 func syslogTime(text []byte, event int64) (ms int64, rest []byte, ok bool) {
 	if len(text) < len("Jan 2 15:04:05 ") || text[3] != ' ' {
 		return 0, text, false
@@ -213,14 +213,15 @@ func syslogTime(text []byte, event int64) (ms int64, rest []byte, ok bool) {
 	day, ok1 := number(rest[:digits])
 	rest = rest[digits+1:]
 	hour, minute, second, ok2 := clock(rest[:8])
-	if !ok1 || !ok2 || rest[8] != ' ' {
+	milli, rest := fraction(rest[8:])
+	if !ok1 || !ok2 || !hasPrefix(rest, " ") {
 		return 0, text, false
 	}
 	around := time.UnixMilli(event + dayAhead).UTC().Year()
 	for year := around; year >= around-1; year-- {
 		if ms, ok := unixMilli(year, month, day, hour, minute, second); ok && ms <= event+dayAhead {
-			return ms, rest[9:], true
+			return ms + milli, rest[1:], true
 		}
 	}
-	return event, rest[9:], true
+	return event, rest[1:], true
 }

@@ -26,6 +26,7 @@ func TestTheSameSSHDLineHasTheSameFieldsInEveryPrefix(t *testing.T) {
 			"<38>1 2026-11-02T10:11:12Z h sshd 7 - - ",
 			"<38>Nov  2 10:11:12 h sshd[7]: ",
 			"Nov 2 10:11:12 h sshd[7]: ",
+			"Nov 02 10:11:12.000000 h sshd[7]: ",
 			"h sshd[7]: ",
 		} {
 			got, result := typed(t, format, prefix+message, at.UnixMilli())
@@ -51,6 +52,7 @@ func TestYearOfASyslogLineComesFromTheEvent(t *testing.T) {
 		{"leap day", "Feb 29 10:00:00 ", date(2028, 3, 1, 0, 0), date(2028, 2, 29, 10, 0)},
 		{"leap day of the year before", "Feb 29 10:00:00 ", date(2029, 1, 1, 0, 0), date(2028, 2, 29, 10, 0)},
 		{"no such leap day", "Feb 29 10:00:00 ", date(2026, 3, 1, 0, 0), date(2026, 3, 1, 0, 0)},
+		{"fraction of a second", "Nov 20 10:11:00.123456 ", date(2026, 11, 20, 10, 11), date(2026, 11, 20, 10, 11) + 123},
 		{"one digit", "Nov 2 10:00:00 ", date(2026, 11, 2, 10, 0), date(2026, 11, 2, 10, 0)},
 	} {
 		got, _, ok := syslogTime([]byte(test.text), test.event)
