@@ -191,15 +191,16 @@ func (e *trailEvent) addEvent(f *Fields, complete bool) {
 
 // category returns event.category and event.type.
 func (e *trailEvent) category() string {
-	readOnly := string(e.value(readOnly))
+	if e.isSignIn() {
+		return `"category":["authentication"],"type":["start"],`
+	}
+	isIAM, readOnly := string(e.value(eventSource)) == `"iam.amazonaws.com"`, string(e.value(readOnly))
 	switch {
 	case e.isInsight():
 		return `"type":["info"],`
-	case e.isSignIn():
-		return `"category":["authentication"],"type":["start"],`
-	case string(e.value(eventSource)) == `"iam.amazonaws.com"` && readOnly != "true":
+	case isIAM && readOnly != "true":
 		return `"category":["iam"],"type":["change"],`
-	case string(e.value(eventSource)) == `"iam.amazonaws.com"`:
+	case isIAM:
 		return `"category":["iam"],"type":["info"],`
 	case readOnly == "false":
 		return `"category":["configuration"],"type":["change"],`
@@ -212,9 +213,10 @@ func (e *trailEvent) isSignIn() bool {
 	return string(e.value(eventSource)) == `"signin.amazonaws.com"` || string(e.value(eventType)) == `"AwsConsoleSignIn"`
 }
 
-// isInsight says whether CloudTrail itself tells of unusual activity: nobody's call.
+// isInsight says whether CloudTrail itself tells of unusual activity: nobody's call, which
+// has no source.
 func (e *trailEvent) isInsight() bool {
-	return string(e.value(eventType)) == `"AwsCloudTrailInsight"`
+	return e.places[eventSource] == 0 && string(e.value(eventType)) == `"AwsCloudTrailInsight"`
 }
 
 // failed says whether the call failed. A failed sign-in has no errorCode, but a member of
@@ -247,11 +249,11 @@ func (e *trailEvent) addUser(f *Fields) {
 	if !e.isText(name) {
 		name = issuerName // the role that was assumed
 	}
-	if !e.isText(name) {
+	if e.places[name] == 0 {
 		name = signInName
 	}
 	id := identityPrincipal
-	if !e.isText(id) {
+	if e.places[id] == 0 {
 		id = identityOnBehalf // a user of IAM Identity Center
 	}
 	b := f.begin(User)
