@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/shipperd/shipperd/pkg/format"
 	"github.com/shipperd/shipperd/pkg/format/pattern"
 	"github.com/shipperd/shipperd/pkg/jsonraw"
 )
@@ -42,4 +43,18 @@ func newColumns(text string, kinds *kindIndex) (*columns, error) {
 		c.members = append(c.members, m)
 	}
 	return c, nil
+}
+
+// setFlowKinds gives flow fields that the table does not know the kind of their values,
+// so that "-" for no value and account ids are of the same kind in every line.
+func (c *columns) setFlowKinds() {
+	for i := range c.members {
+		switch m := &c.members[i]; {
+		case m.kind != Unknown:
+		case format.IsFlowNumber(string(m.name)):
+			m.kind = Number
+		default:
+			m.kind = Text
+		}
+	}
 }

@@ -44,6 +44,34 @@ func TestDropRulesChangeWhileWorkersDecode(t *testing.T) {
 	}
 }
 
+// An index without the template maps a root field by its first value of the day.
+func TestFlowFieldsAreOfOneKindInEveryLine(t *testing.T) {
+	config := DefaultConfig()
+	config.Groups = []Group{{Name: "flow", Match: "flow", Format: "vpcflow", FlowFields: []string{"srcaddr", "tcp-flags", "tgw-src-vpc-account-id"}}}
+	documents, err := New(config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]map[string]any{
+		"203.0.113.9 19 123456789012": {"srcaddr": "203.0.113.9", "tcp_flags": 19.0, "tgw_src_vpc_account_id": "123456789012"},
+		"- - -":                       {"srcaddr": "-", "tcp_flags": nil, "tgw_src_vpc_account_id": "-"},
+	} {
+		x, err := documents.Explain(Line{Text: []byte(text), Group: "flow"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(x.Document, &got); err != nil {
+			t.Fatal(err)
+		}
+		for name := range want {
+			if got[name] != want[name] {
+				t.Errorf("%s: got %s %v, want %v", text, name, got[name], want[name])
+			}
+		}
+	}
+}
+
 func TestFlowFieldsAreRootFieldsInTheirOwnOrder(t *testing.T) {
 	config := DefaultConfig()
 	config.Groups = []Group{{Name: "flow", Match: "flow", Format: "vpcflow", FlowFields: []string{"srcaddr", "dstport", "vpc-id"}}}

@@ -61,6 +61,9 @@ func (d *Decoder) newReader(entry format.Entry, flowFields []string) (*reader, e
 	if err != nil {
 		return nil, err
 	}
+	if len(flowFields) > 0 && d.documents.config.Dialect != Lambda {
+		c.setFlowKinds()
+	}
 	r := &reader{Entry: entry, format: f, columns: c, tally: d.tallies[entry.Name]}
 	r.parser = `"parser":"` + entry.Name + `",`
 	return r, nil

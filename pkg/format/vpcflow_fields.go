@@ -24,6 +24,10 @@ func flowFieldKind(name string) flowKind {
 	return flowText
 }
 
+// IsFlowNumber says whether a field, written with underscores, is a number where it has
+// a value.
+func IsFlowNumber(name string) bool { return flowFieldKind(name) == flowNumber }
+
 // flowField is one field of a flow log's format.
 type flowField struct {
 	name  string // with underscores
