@@ -50,6 +50,19 @@ func TestWriteIndexesAndCountsDuplicates(t *testing.T) {
 	})
 }
 
+func TestBytesOnTheWireAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, gzip := range []string{"off", "on"} {
+			w := newWorld(t, &elasticfake.Server{}, func(c *Config) { c.Gzip = gzip })
+			w.write(makeRecord("a", today, 100))
+			raw, wire := w.sum("bulk_request_bytes", "raw"), w.sum("bulk_request_bytes", "wire")
+			if gzip == "off" && wire != raw || gzip == "on" && (wire == 0 || wire >= raw) {
+				t.Errorf("gzip %s: got %v bytes, %v on the wire", gzip, raw, wire)
+			}
+		}
+	})
+}
+
 func TestSinkKeepsTheContract(t *testing.T) {
 	pipelinetest.TestSink(t, today, func(t *testing.T) pipeline.Sink {
 		return newWorld(t, &elasticfake.Server{}, nil).sink
