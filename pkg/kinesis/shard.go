@@ -36,17 +36,20 @@ type reader struct {
 	gap      bool                // records since gapFrom may be lost; the first one read ends the gap
 	gapFrom  time.Time
 	children []types.ChildShard // of a closed shard, from its last reply
+	known    bool               // the service has had the shard: it is gone when it is not found
 	shut     bool               // a listing has the shard closed
 }
 
-func newReader(r *run, id string, at checkpoint.Position) *reader {
+func newReader(r *run, id string) *reader {
+	_, listed := r.lineage.listed[id]
 	return &reader{
 		run:   r,
 		id:    id,
 		log:   r.log.With(zap.String("shard", id)),
 		retry: r.newRetrier(id),
 		pacer: pacer{limits: r.config.Limits},
-		at:    at,
+		at:    r.lineage.positions[id],
+		known: listed,
 	}
 }
 
@@ -188,6 +191,7 @@ func (r *reader) open(ctx context.Context) error {
 		if r.iterator = out.ShardIterator; r.iterator == nil {
 			return fmt.Errorf("%w: no iterator", errMalformed)
 		}
+		r.known = true
 		return nil
 	})
 }
@@ -245,9 +249,11 @@ func (r *reader) missing(ctx context.Context, failure *callError) (ended bool, e
 	switch {
 	case err != nil:
 		return false, err // the stream itself may be gone
-	case shard == nil:
+	case shard == nil && r.known:
 		r.beginGap() // all that the shard held has expired
 		return true, nil
+	case shard == nil:
+		return false, failure // a child from its parent's last reply: not every answer has it yet
 	case r.refused(failure):
 		return false, r.trimmed(ctx) // the shard is there, so it is the position that is not (kinesis-mock)
 	}

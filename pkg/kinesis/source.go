@@ -231,7 +231,7 @@ func (r *run) start(ctx context.Context) {
 			continue
 		}
 		r.reading[id] = true
-		reader := newReader(r, id, r.lineage.positions[id])
+		reader := newReader(r, id)
 		// Not by the shard's place among those that start: when parents end in one
 		// instant, who is first is chance.
 		delay := reader.retry.jitter(time.Duration(len(r.lineage.listed)) * startSpacing)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/google/go-cmp/cmp"
 
@@ -508,6 +509,40 @@ func TestChildrenStartFromTheLastReplyWhileListingFails(t *testing.T) {
 		w.mustRun(10 * time.Second)
 		if diff := cmp.Diff(seq("child", 3), of("child", w.seen())); diff != "" {
 			t.Errorf("records of the child (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What the service answers from may be older than the last reply of the parent.
+func TestChildThatTheServiceDoesNotKnowYetHasNotExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		began := time.Now()
+		stale := func() bool { return time.Since(began) < 7*time.Second }
+		w.hook(opIterator, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+			if stale() && call.Shard != shardName(0) {
+				return nil, &types.ResourceNotFoundException{}
+			}
+			return next()
+		})
+		w.hook(opList, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+			out, err := next()
+			if stale() {
+				list := out.(*sdk.ListShardsOutput)
+				list.Shards = list.Shards[:1]
+			}
+			return out, err
+		})
+		w.at(2*time.Second, func() {
+			left, _ := w.stream.Split(shardName(0))
+			w.put(left, "child", 3)
+		})
+		w.mustRun(3 * time.Minute)
+		if diff := cmp.Diff(seq("child", 3), of("child", w.seen())); diff != "" {
+			t.Errorf("records of the child (-want +got):\n%s", diff)
+		}
+		if got := w.value("shipperd_kinesis_gaps_total"); got != 0 {
+			t.Errorf("got %v gaps, want none", got)
 		}
 	})
 }
