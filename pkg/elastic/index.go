@@ -62,3 +62,15 @@ func (m *indices) othersAccepted(x *index, now time.Time) bool {
 	}
 	return false
 }
+
+// abandoned returns the indices that are paused and that nobody has waited for since t.
+func (m *indices) abandoned(t time.Time) (list []*index) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, x := range m.byName {
+		if x.gate.abandoned(t) {
+			list = append(list, x)
+		}
+	}
+	return list
+}
