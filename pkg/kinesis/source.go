@@ -66,7 +66,7 @@ func (s *Source) Run(ctx context.Context, emit func(*record.Record) error) error
 		emit:    emit,
 		group:   group,
 		lineage: newLineage(stored),
-		opened:  time.Now(),
+		opened:  time.Now().Add(-s.ahead), // the service refuses a time of its future
 		reading: make(map[string]bool),
 		news:    make(chan news),
 		relist:  make(chan struct{}, 1),

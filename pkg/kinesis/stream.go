@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,10 @@ const callTimeout = 30 * time.Second
 type Stream struct {
 	ARN     string
 	Created time.Time // tells it from an earlier stream of the same ARN; whole seconds
+
+	// ahead is how far this machine's clock is before the service's, and the part of a
+	// second that the service leaves out. 0 where it says no time, or a later one.
+	ahead time.Duration
 
 	api      API
 	config   Config
@@ -86,6 +91,9 @@ func (s *Stream) describe(ctx context.Context, task *progress.Task) error {
 		created := aws.ToTime(summary.StreamCreationTimestamp).UTC().Truncate(time.Second)
 		if s.ARN == "" {
 			s.ARN, s.Created = aws.ToString(summary.StreamARN), created
+			if now, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+				s.ahead = max(0, time.Since(now))
+			}
 		}
 		if !created.Equal(s.Created) {
 			return ErrMadeAnew
