@@ -33,6 +33,7 @@ type reader struct {
 
 	iterator *string             // nil: to be opened
 	at       checkpoint.Position // where to open: the last record read, or what the store had
+	readTo   time.Time           // what arrived until then has been read, or had settled; zero: not known
 	gap      bool                // records since gapFrom may be lost; the first one read ends the gap
 	gapFrom  time.Time
 	children []types.ChildShard // of a closed shard, from its last reply
@@ -42,14 +43,16 @@ type reader struct {
 
 func newReader(r *run, id string) *reader {
 	_, listed := r.lineage.listed[id]
+	at := r.lineage.positions[id]
 	return &reader{
-		run:   r,
-		id:    id,
-		log:   r.log.With(zap.String("shard", id)),
-		retry: r.newRetrier(id),
-		pacer: pacer{limits: r.config.Limits},
-		at:    r.lineage.positions[id],
-		known: listed,
+		run:    r,
+		id:     id,
+		log:    r.log.With(zap.String("shard", id)),
+		retry:  r.newRetrier(id),
+		pacer:  pacer{limits: r.config.Limits},
+		at:     at,
+		readTo: at.Arrival,
+		known:  listed,
 	}
 }
 
@@ -135,6 +138,7 @@ func (r *reader) read(ctx context.Context) (*sdk.GetRecordsOutput, error) {
 		return nil, err
 	}
 	r.answered.Store(true)
+	r.progressed(start, out)
 	data, held := sizes(out.Records)
 	if held > reserved {
 		r.budget.Charge(held - reserved)
@@ -276,10 +280,35 @@ func (r *reader) trimmed(ctx context.Context) error {
 	return nil
 }
 
-// beginGap notes that records after the reader's position may be lost.
+// clockSkew is how far this machine's clock may be from the service's, which signs
+// no request beyond it.
+const clockSkew = 5 * time.Minute
+
+// progressed notes up to when the shard has been read. Where the stream has dropped
+// records before they were read, GetRecords goes on at the oldest and says nothing.
+func (r *reader) progressed(now time.Time, out *sdk.GetRecordsOutput) {
+	retention := time.Duration(r.retention.Load())
+	oldest := now.Add(-retention)
+	overdue := retention > 0 && !r.readTo.IsZero() && r.readTo.Before(oldest)
+	if n := len(out.Records); n > 0 {
+		// A first record that is older still is of a service that drops none (emulators).
+		first := aws.ToTime(out.Records[0].ApproximateArrivalTimestamp)
+		if overdue && first.After(oldest.Add(-clockSkew)) {
+			r.beginGap()
+		}
+		r.readTo = aws.ToTime(out.Records[n-1].ApproximateArrivalTimestamp)
+	} else if overdue && out.NextShardIterator == nil {
+		r.beginGap() // nothing is left of a closed shard
+	}
+	if lag := out.MillisBehindLatest; lag != nil && *lag == 0 {
+		r.readTo = now
+	}
+}
+
+// beginGap notes that records which have not been read may be lost.
 func (r *reader) beginGap() {
 	if !r.gap {
-		r.gap, r.gapFrom = true, r.at.Arrival
+		r.gap, r.gapFrom = true, r.readTo
 		r.metrics.gaps.Inc()
 	}
 }

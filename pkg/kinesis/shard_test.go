@@ -172,6 +172,73 @@ func TestTrimmedCheckpointGoesOnAtTheOldestRecordAndNamesTheGap(t *testing.T) {
 	})
 }
 
+// GetRecords skips what has been trimmed since its iterator was made, and an iterator
+// after a trimmed record may be one from the oldest that is left.
+func TestRecordsThatAreTrimmedBeforeTheyAreReadAreAGap(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		testTrimmedUnread(t, closed)
+	}
+}
+
+func testTrimmedUnread(t *testing.T, closed bool) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		began := time.Now()
+		w.hook(opIterator, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+			if in := call.In.(*sdk.GetShardIteratorInput); time.Since(began) > time.Hour {
+				in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeTrimHorizon, nil
+			}
+			return next()
+		})
+		w.hook(opRecords, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+			if since := time.Since(began); since > 10*time.Second && since < 30*time.Hour {
+				return nil, &types.ProvisionedThroughputExceededException{}
+			}
+			return next()
+		})
+		w.put(shardName(0), "read", 2)
+		w.at(time.Minute, func() { w.put(shardName(0), "lost", 2) })
+		var kept []string
+		if !closed {
+			kept = seq("kept", 2)
+			w.at(20*time.Hour, func() { w.put(shardName(0), "kept", 2) })
+		} else {
+			w.at(10*time.Hour, func() { w.stream.Split(shardName(0)) })
+			kept = []string{"end of 0"}
+		}
+		w.mustRun(31 * time.Hour)
+		if diff := cmp.Diff(slices.Concat(seq("read", 2), kept), w.seen()); diff != "" {
+			t.Errorf("closed %v: emitted (-want +got):\n%s", closed, diff)
+		}
+		gaps, hours := w.value("shipperd_kinesis_gaps_total"), w.value("shipperd_kinesis_gap_seconds_total")/3600
+		if gaps != 1 || !closed && (hours < 19.9 || hours > 20) {
+			t.Errorf("closed %v: got %v gaps of %v h, want 1, of 20 h since the last reply", closed, gaps, hours)
+		}
+	})
+}
+
+// What a shard that is caught up may have lost begins with the last reply, however
+// old its last record is.
+func TestGapOfAnIdleShardBeginsWithItsLastReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		began := time.Now()
+		w.config.Limits.Idle = time.Minute
+		w.hook(opRecords, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+			if since := time.Since(began); since > 30*time.Hour && since < 31*time.Hour {
+				return nil, &types.ProvisionedThroughputExceededException{}
+			}
+			return next()
+		})
+		w.put(shardName(0), "old", 2)
+		w.at(32*time.Hour, func() { w.put(shardName(0), "new", 2) })
+		w.mustRun(33 * time.Hour)
+		if hours := w.value("shipperd_kinesis_gap_seconds_total") / 3600; hours > 2.1 {
+			t.Errorf("got a gap of %v h, want two hours at most", hours)
+		}
+	})
+}
+
 // kinesis-mock answers so to a sequence number that it does not know.
 func TestPositionThatIsNotFoundInAListedShardIsTrimmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -36,15 +36,16 @@ type Stream struct {
 	// second that the service leaves out. 0 where it says no time, or a later one.
 	ahead time.Duration
 
-	api      API
-	config   Config
-	resource resource
-	monitor  *progress.Monitor
-	log      *zap.Logger
-	metrics  *metrics
-	outages  *outages
-	seed     uint64
-	answered atomic.Bool // a GetRecords has succeeded
+	api       API
+	config    Config
+	resource  resource
+	monitor   *progress.Monitor
+	log       *zap.Logger
+	metrics   *metrics
+	outages   *outages
+	seed      uint64
+	retention atomic.Int64 // nanoseconds
+	answered  atomic.Bool  // a GetRecords has succeeded
 }
 
 // Open describes the stream that config names and registers the metrics. While
@@ -98,7 +99,9 @@ func (s *Stream) describe(ctx context.Context, task *progress.Task) error {
 		if !created.Equal(s.Created) {
 			return ErrMadeAnew
 		}
-		s.metrics.retention.Set((time.Duration(aws.ToInt32(summary.RetentionPeriodHours)) * time.Hour).Seconds())
+		retention := time.Duration(aws.ToInt32(summary.RetentionPeriodHours)) * time.Hour
+		s.retention.Store(int64(retention))
+		s.metrics.retention.Set(retention.Seconds())
 		return nil
 	})
 }
