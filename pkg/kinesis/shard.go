@@ -61,7 +61,7 @@ func (r *reader) readAll(ctx context.Context, delay time.Duration) error {
 	r.task = r.monitor.Begin("kinesis: read " + r.id)
 	r.task.Wait()
 	defer r.task.End()
-	defer r.metrics.lag.DeleteLabelValues(r.id)
+	defer r.metrics.lag.end(r.id)
 	defer r.retry.left(false)
 	if err := sleep(ctx, delay); err != nil {
 		return err
@@ -69,6 +69,7 @@ func (r *reader) readAll(ctx context.Context, delay time.Duration) error {
 	for {
 		ended, err := r.step(ctx)
 		if ended {
+			r.metrics.lag.end(r.id) // nothing is left to read, only to settle
 			return r.finish(ctx)
 		}
 		if err == nil {
@@ -151,7 +152,7 @@ func (r *reader) read(ctx context.Context) (*sdk.GetRecordsOutput, error) {
 	behind := len(out.Records) > 0 // where the service does not say
 	if lag := out.MillisBehindLatest; lag != nil {
 		behind = *lag > 0
-		r.metrics.lag.WithLabelValues(r.id).Set((time.Duration(*lag) * time.Millisecond).Seconds())
+		r.metrics.lag.set(r.id, time.Duration(*lag)*time.Millisecond)
 	}
 	r.pacer.read(start, data, behind, r.retry.jitter)
 	return out, nil

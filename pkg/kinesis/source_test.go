@@ -419,6 +419,33 @@ func TestSeriesOfAShardEndWithTheShard(t *testing.T) {
 	})
 }
 
+// The alerts on lag must fire also while there is no reply to say it: in an outage of
+// the service, and in one of the index, when no memory is left to read into.
+func TestLagGrowsWhileThereIsNoReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		began := time.Now()
+		w.hook(opRecords, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+			if since := time.Since(began); call.Shard == shardName(0) && since > time.Minute && since < 2*time.Hour {
+				return nil, kinesisfake.ErrReset
+			}
+			return next()
+		})
+		lag := func(shard int) float64 { return w.value("shipperd_kinesis_shard_lag_seconds", shardName(shard)) }
+		w.at(time.Hour, func() {
+			if failing, other := lag(0), lag(1); failing < 58*60 || failing > 3600 || other != 0 {
+				t.Errorf("got lags of %v s and %v s, want an hour since the last reply, and none", failing, other)
+			}
+		})
+		w.at(3*time.Hour, func() {
+			if got := lag(0); got != 0 {
+				t.Errorf("got a lag of %v s after the outage, want none", got)
+			}
+		})
+		w.mustRun(4 * time.Hour)
+	})
+}
+
 // Missing permissions, an unusable key, a missing stream: only a person can heal them.
 func TestPauseSaysWhatIsMissingOnceAndHeals(t *testing.T) {
 	tests := []struct {
