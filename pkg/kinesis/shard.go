@@ -108,22 +108,30 @@ func (r *reader) step(ctx context.Context) (ended bool, err error) {
 	return r.closed(ctx, out)
 }
 
+// iteratorAge is how old an iterator may become unused. The service takes it for five
+// minutes; the rest is for the waits around the one for memory.
+const iteratorAge = 4 * time.Minute
+
 // read waits for the shard's turn and for memory, and asks for records once. The
 // budget then holds exactly what the reply's records take.
 func (r *reader) read(ctx context.Context) (*sdk.GetRecordsOutput, error) {
+	if err := r.pacer.wait(ctx); err != nil {
+		return nil, err
+	}
+	reserved, asked := r.appetite.reserve(), time.Now()
+	if err := r.budget.Reserve(ctx, reserved); err != nil {
+		return nil, err
+	}
+	if time.Since(asked) > iteratorAge {
+		r.iterator = nil // with an expired one the turn would be lost, and the next one too
+	}
 	if r.iterator == nil {
 		if err := r.open(ctx); err != nil {
+			r.budget.Release(reserved)
 			return nil, err
 		}
 	}
 	killpoint.Here(killpoint.ShardOpened)
-	if err := r.pacer.wait(ctx); err != nil {
-		return nil, err
-	}
-	reserved := r.appetite.reserve()
-	if err := r.budget.Reserve(ctx, reserved); err != nil {
-		return nil, err
-	}
 	start := time.Now()
 	in := &sdk.GetRecordsInput{ShardIterator: r.iterator, Limit: aws.Int32(r.appetite.limit()), StreamARN: r.resource.arn}
 	var out *sdk.GetRecordsOutput

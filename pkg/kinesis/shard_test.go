@@ -118,25 +118,36 @@ func TestRecordsBetweenAReplyAndTheCloseAreRead(t *testing.T) {
 
 // Scenario: Kinesis T13.
 //
-// Iterators live for five minutes; here the budget is used up for an hour.
+// Iterators live for five minutes; here the budget is used up, or calls are throttled, for longer.
 func TestExpiredIteratorGoesOnAfterTheLastRecordRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1)
-		w.budget.total = 1<<20 + 100
-		w.held = true
-		w.put(shardName(0), "r", 20) // more than one reply, and in flight: nothing is settled
-		w.at(time.Hour, w.settle)
-		w.mustRun(2 * time.Hour)
-		if diff := cmp.Diff(seq("r", 20), w.seen()); diff != "" {
-			t.Errorf("emitted: each record once (-want +got):\n%s", diff)
-		}
-		if got := w.value("shipperd_kinesis_requests_total", opRecords, string(expired)); got != 1 {
-			t.Errorf("got %v expired iterators, want 1", got)
-		}
-		if got := w.value("shipperd_kinesis_gaps_total"); got != 0 {
-			t.Errorf("got %v gaps, want 0", got)
-		}
-	})
+	for _, throttling := range []bool{false, true} { // else there is no memory, and the iterator is renewed first
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1)
+			w.held = true // nothing is settled
+			if !throttling {
+				w.budget.total = 1<<20 + 100
+			}
+			w.hook(opRecords, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+				if throttling && call.Number > 1 && call.Number < 100 {
+					return nil, &types.ProvisionedThroughputExceededException{}
+				}
+				return next()
+			})
+			w.put(shardName(0), "r", 20) // more than one reply
+			w.at(time.Hour, w.settle)
+			w.mustRun(2 * time.Hour)
+			if diff := cmp.Diff(seq("r", 20), w.seen()); diff != "" {
+				t.Errorf("emitted: each record once (-want +got):\n%s", diff)
+			}
+			renewed, refused := w.value("shipperd_kinesis_requests_total", opIterator, string(succeeded)), w.value("shipperd_kinesis_requests_total", opRecords, string(expired))
+			if renewed != 2 || throttling != (refused == 1) {
+				t.Errorf("throttling %v: got %v iterators and %v that had expired, want 2 and the first of them after throttling", throttling, renewed, refused)
+			}
+			if got := w.value("shipperd_kinesis_gaps_total"); got != 0 {
+				t.Errorf("got %v gaps, want 0", got)
+			}
+		})
+	}
 }
 
 // Scenario: Kinesis T13.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/kinesis/kinesisfake"
+	"github.com/shipperd/shipperd/pkg/pipeline"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -608,4 +611,42 @@ func pass(t *testing.T, d time.Duration) time.Time {
 	t.Helper()
 	<-time.After(d)
 	return time.Now()
+}
+
+// With more shards than memory has room for in five minutes, each finds its iterator
+// expired when it is its turn.
+func TestShardsThatWaitLongForMemoryAreAllRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8)
+		large := make([]byte, 60<<10) // 17 are a reply, and take more than two minutes
+		for shard := range 8 {
+			for range 200 {
+				w.stream.Put(shardName(shard), large)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+		defer cancel()
+		if err := w.open(ctx); err != nil {
+			t.Fatal(err)
+		}
+		memory := pipeline.NewBudget(1 << 20) // for one reply
+		var mu sync.Mutex
+		read := make(map[string]int)
+		err := NewSource(w.source.Stream, w.store, memory, new(record.Pool)).Run(ctx, func(r *record.Record) error {
+			<-time.After(8 * time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			read[short(r.Shard)]++
+			memory.Release(r.Charged)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for shard := range 8 {
+			if n := read[strconv.Itoa(shard)]; n < 80 {
+				t.Errorf("got %d records of shard %d, want a fair part of %v", n, shard, read)
+			}
+		}
+	})
 }
