@@ -220,8 +220,17 @@ func (s *Sink) accepts(x *index, now time.Time) {
 	}
 }
 
-// givenUp says whether x has been blocked for too long while others were not.
+// givenUp says whether x has been blocked for too long while others were not: one that
+// is open has accepted since, or of late. It need not be of late: what waits for x uses
+// memory up, and then nothing is read that another could accept.
 func (s *Sink) givenUp(x *index, now time.Time) bool {
 	reason, since, _ := x.gate.closed()
-	return reason == pauseBlocked && now.Sub(since) >= s.config.BlockedAfter && s.indices.othersAccepted(x, now)
+	if reason != pauseBlocked || now.Sub(since) < s.config.BlockedAfter {
+		return false
+	}
+	since = since.Add(firstProbe) // requests under way when all were blocked prove nothing
+	if late := now.Add(-recently); late.Before(since) {
+		since = late
+	}
+	return s.indices.othersAccepted(x, since)
 }

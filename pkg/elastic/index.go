@@ -51,12 +51,16 @@ func (m *indices) forgetLocked(before time.Time) {
 	}
 }
 
-// othersAccepted says whether an index other than x accepted a document recently.
-func (m *indices) othersAccepted(x *index, now time.Time) bool {
+// othersAccepted says whether an index other than x, that is open, has accepted a
+// document since t.
+func (m *indices) othersAccepted(x *index, t time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, other := range m.byName {
-		if other != x && other.gate.acceptedSince(now.Add(-recently)) {
+		if other == x || !other.gate.acceptedSince(t) {
+			continue
+		}
+		if reason, _, _ := other.gate.closed(); reason == "" {
 			return true
 		}
 	}
