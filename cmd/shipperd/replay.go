@@ -34,7 +34,8 @@ func newReplayCommand() *cobra.Command {
 		Long: `replay sends the dead letters of the configuration's folder again, oldest first, and
 takes out those that were delivered; a document that is there already counts as
 delivered, so a replay may be stopped and repeated at any time. The daemon may run
-meanwhile. What is refused again stays.
+meanwhile. What is refused again stays, and so does the whole of an event that the
+index has with its message cut (too_large), or whose id another one has (collision).
 
 With --reduced it makes whole documents of those that the index took only in reduced
 form (they have shipperd.rejected), from their messages; no dead letter is touched.`,
@@ -122,7 +123,8 @@ func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, s
 		return setupError{fmt.Errorf("elasticsearch: %w", advised(err))}
 	}
 	r := replay.Replay{
-		Archive: archive, Filter: filter, Sink: sink, Kept: kept, Decoder: documents.NewDecoder(), IndexSuffix: suffix,
+		Archive: archive, Filter: filter, Sink: sink, Kept: kept, IndexSuffix: suffix,
+		NewDecoder: func() replay.Decoder { return documents.NewDecoder() },
 		Report: func(p replay.Progress) {
 			fmt.Fprintf(stderr, "\r%d letters sent, %d delivered, %d of %d MiB", p.Sent, p.Delivered, p.Bytes>>20, p.Total>>20)
 		},

@@ -31,11 +31,15 @@ type entry struct {
 // flight, and 64 × 112 bytes × 1,000 shards are 7 MB.
 const firstRing = 64
 
+// keptRing is the longest ring that is kept when the span has become an eighth of it:
+// 1,024 records are a reply of small ones, and 100 KB.
+const keptRing = 1024
+
 // Begin takes a record of the shard's order into account and returns its ticket.
 // at is the position to be stored once it and all before it have settled.
 func (t *Tracker) Begin(at Position, bytes int64) (ticket uint64) {
 	if held := t.next - t.first; held == uint64(len(t.entries)) {
-		t.grow()
+		t.resize(max(firstRing, 2*len(t.entries)))
 	}
 	ticket = t.next
 	t.next++
@@ -44,8 +48,8 @@ func (t *Tracker) Begin(at Position, bytes int64) (ticket uint64) {
 	return ticket
 }
 
-func (t *Tracker) grow() {
-	ring := make([]entry, max(firstRing, 2*len(t.entries)))
+func (t *Tracker) resize(length int) {
+	ring := make([]entry, length)
 	for i := t.first; i < t.next; i++ {
 		ring[i&uint64(len(ring)-1)] = *t.entry(i)
 	}
@@ -69,6 +73,13 @@ func (t *Tracker) Settle(ticket uint64) {
 		t.bytes -= e.bytes
 		*e = entry{} // lets go of the sequence number
 		t.first++
+	}
+	length := len(t.entries)
+	for length > keptRing && t.next-t.first < uint64(length/8) {
+		length /= 2
+	}
+	if length < len(t.entries) {
+		t.resize(length)
 	}
 }
 

@@ -74,6 +74,44 @@ func TestOldestIsTheFirstUnsettledArrival(t *testing.T) {
 	}
 }
 
+// A shard that once had a wide span, behind an index that was blocked, must not hold
+// megabytes for as long as it lives.
+func TestMemoryFollowsTheSpanDown(t *testing.T) {
+	var tr Tracker
+	const span = 10_000
+	for round := range 2 {
+		for n := range span {
+			tr.Begin(at(round*span+n), 1)
+		}
+		for n := span - 1; n > 0; n-- { // all but the first, which holds them
+			tr.Settle(uint64(round*span + n))
+		}
+		if got := len(tr.entries); got < span {
+			t.Fatalf("got room for %d of %d records", got, span)
+		}
+		tr.Settle(uint64(round * span))
+		if got, _ := tr.Advance(); got != at(round*span+span-1) {
+			t.Errorf("got prefix %+v, want the last record", got)
+		}
+		if got := len(tr.entries); got > keptRing {
+			t.Errorf("got a ring of %d for no records, want %d at most", got, keptRing)
+		}
+	}
+	// The same with a span that never becomes empty.
+	for n := range span {
+		tr.Begin(at(n), 1)
+	}
+	for n := range uint64(span) - 100 {
+		tr.Settle(2*span + n)
+	}
+	if records, _ := tr.Span(); records != 100 || len(tr.entries) > keptRing {
+		t.Errorf("got a ring of %d for %d records, want %d at most for 100", len(tr.entries), records, keptRing)
+	}
+	if oldest, ok := tr.Oldest(); !ok || !oldest.Equal(at(span-100).Arrival) {
+		t.Errorf("got oldest %v, want that of the first unsettled", oldest)
+	}
+}
+
 // FuzzTracker holds the ring against a map: each byte begins or settles.
 func FuzzTracker(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 3, 1, 2, 0, 9})

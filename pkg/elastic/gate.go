@@ -147,6 +147,14 @@ func (g *gate) closed() (pauseReason, time.Time, fault) {
 	return g.reason, g.since, g.fault
 }
 
+// abandoned says whether the gate is closed, and nobody has probed since t: then
+// nobody waits for it.
+func (g *gate) abandoned(t time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.reason != "" && !g.probing && g.probeAt.Before(t)
+}
+
 func (g *gate) acceptedSince(t time.Time) bool { return g.accepted.Load() > t.UnixNano() }
 
 func (g *gate) refusedSince(t time.Time) bool { return g.refused.Load() > t.UnixNano() }
@@ -185,7 +193,9 @@ func (s *Sink) pause(g *gate, what zap.Field, reason pauseReason, f fault) {
 }
 
 // resume opens a gate of the sink's, and says so if it was closed.
-func (s *Sink) resume(g *gate, what zap.Field) {
+func (s *Sink) resume(g *gate, what zap.Field) { s.open(g, "resumed", what) }
+
+func (s *Sink) open(g *gate, message string, what zap.Field) {
 	reason, since := g.open()
 	if reason == "" {
 		return
@@ -194,7 +204,7 @@ func (s *Sink) resume(g *gate, what zap.Field) {
 		s.paused.Add(-1)
 	}
 	s.metrics.paused[reason].Dec()
-	s.log.Info("resumed", what, zap.String("reason", string(reason)), zap.Duration("after", time.Since(since)))
+	s.log.Info(message, what, zap.String("reason", string(reason)), zap.Duration("after", time.Since(since)))
 }
 
 // accepts notes that x takes documents.
@@ -203,11 +213,24 @@ func (s *Sink) accepts(x *index, now time.Time) {
 	s.gate.accepted.Store(now.UnixNano())
 	if s.paused.Load() > 0 {
 		s.resume(&x.gate, zap.String("index", x.name))
+		// A day that is over, and its documents dead letters, would be paused for ever.
+		for _, old := range s.indices.abandoned(now.Add(-s.config.BlockedAfter)) {
+			s.open(&old.gate, "nothing waits for it any more", zap.String("index", old.name))
+		}
 	}
 }
 
-// givenUp says whether x has been blocked for too long while others were not.
+// givenUp says whether x has been blocked for too long while others were not: one that
+// is open has accepted since, or of late. It need not be of late: what waits for x uses
+// memory up, and then nothing is read that another could accept.
 func (s *Sink) givenUp(x *index, now time.Time) bool {
 	reason, since, _ := x.gate.closed()
-	return reason == pauseBlocked && now.Sub(since) >= s.config.BlockedAfter && s.indices.othersAccepted(x, now)
+	if reason != pauseBlocked || now.Sub(since) < s.config.BlockedAfter {
+		return false
+	}
+	since = since.Add(firstProbe) // requests under way when all were blocked prove nothing
+	if late := now.Add(-recently); late.Before(since) {
+		since = late
+	}
+	return s.indices.othersAccepted(x, since)
 }

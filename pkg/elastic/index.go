@@ -51,14 +51,30 @@ func (m *indices) forgetLocked(before time.Time) {
 	}
 }
 
-// othersAccepted says whether an index other than x accepted a document recently.
-func (m *indices) othersAccepted(x *index, now time.Time) bool {
+// othersAccepted says whether an index other than x, that is open, has accepted a
+// document since t.
+func (m *indices) othersAccepted(x *index, t time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, other := range m.byName {
-		if other != x && other.gate.acceptedSince(now.Add(-recently)) {
+		if other == x || !other.gate.acceptedSince(t) {
+			continue
+		}
+		if reason, _, _ := other.gate.closed(); reason == "" {
 			return true
 		}
 	}
 	return false
+}
+
+// abandoned returns the indices that are paused and that nobody has waited for since t.
+func (m *indices) abandoned(t time.Time) (list []*index) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, x := range m.byName {
+		if x.gate.abandoned(t) {
+			list = append(list, x)
+		}
+	}
+	return list
 }

@@ -54,7 +54,7 @@ func (s *Sink) send(ctx context.Context, e *endpoint, docs []doc, compress bool)
 
 	began := time.Now()
 	r.exchange(ctx, s.config.Timeout, e, b, len(docs))
-	s.metrics.request(r.status, time.Since(began), b.raw, len(b.bytes), len(docs))
+	s.metrics.request(r.status, time.Since(began), b.raw, b.size, len(docs))
 
 	kind := ""
 	if r.status != 0 && r.err == nil && r.status != http.StatusOK {

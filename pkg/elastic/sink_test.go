@@ -50,6 +50,19 @@ func TestWriteIndexesAndCountsDuplicates(t *testing.T) {
 	})
 }
 
+func TestBytesOnTheWireAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, gzip := range []string{"off", "on"} {
+			w := newWorld(t, &elasticfake.Server{}, func(c *Config) { c.Gzip = gzip })
+			w.write(makeRecord("a", today, 100))
+			raw, wire := w.sum("bulk_request_bytes", "raw"), w.sum("bulk_request_bytes", "wire")
+			if gzip == "off" && wire != raw || gzip == "on" && (wire == 0 || wire >= raw) {
+				t.Errorf("gzip %s: got %v bytes, %v on the wire", gzip, raw, wire)
+			}
+		}
+	})
+}
+
 func TestSinkKeepsTheContract(t *testing.T) {
 	pipelinetest.TestSink(t, today, func(t *testing.T) pipeline.Sink {
 		return newWorld(t, &elasticfake.Server{}, nil).sink
@@ -571,6 +584,36 @@ func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 }
 
 // Scenario: Elasticsearch 11.
+// Nobody probes the index of yesterday once its documents are dead letters: the pause
+// must not be shown for ever.
+func TestPauseThatHoldsNothingBackEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
+			return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
+				if d.Index == "cwl-2026.11.21" {
+					return rejectAs(403, typeClusterBlock)
+				}
+				return nil
+			}}
+		}}, nil)
+		var batches sync.WaitGroup
+		batches.Go(func() { w.write(makeRecord("a", "cwl-2026.11.21", 3)) })
+		for i := range 60 {
+			<-time.After(time.Minute/2 + time.Duration(i))
+			w.write(makeRecord(fmt.Sprint("other", i), today, 1))
+			if i == 28 {
+				want(t, "paused while documents wait", w.metric("sink_paused", "blocked"), 1)
+			}
+		}
+		batches.Wait()
+		want(t, "dead letters", len(w.letters.all()), 3)
+		<-time.After(time.Minute)
+		w.write(makeRecord("last", today, 1))
+		want(t, "paused when none has waited for blocked_after", w.metric("sink_paused", "blocked"), 0)
+		want(t, "lines about it", w.logged("nothing waits"), 1)
+	})
+}
+
 func TestConfigurationFaultsPauseAndNothingIsADeadLetter(t *testing.T) {
 	for name, fault := range map[string]elasticfake.Fault{
 		"unauthorized":  {Status: 401, Type: "security_exception", Reason: "missing authentication"},

@@ -216,6 +216,23 @@ func (w *world) metric(name, label string) float64 {
 	return sum
 }
 
+// sum returns the sum of all that a histogram's series with the label value observed.
+func (w *world) sum(name, value string) (sum float64) {
+	w.t.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "shipperd_"+name && m.GetLabel()[0].GetValue() == value {
+				sum += m.GetHistogram().GetSampleSum()
+			}
+		}
+	}
+	return sum
+}
+
 // logged returns how many lines have text in their message.
 func (w *world) logged(text string) int {
 	n := 0

@@ -100,8 +100,9 @@ func (l *lineage) eligible(id string) bool {
 		if stored && position.Kind != checkpoint.ShardEnd {
 			return false
 		}
-		// Only a listing that knows the child is new enough to know its parents.
-		if !stored && (l.listed[parent] || !l.listed[id]) {
+		// Only a listing that knows the child is new enough to know its parents. It need
+		// not be the latest: a child can expire while it waits, after the first parent's row.
+		if _, known := l.listed[id]; !stored && (l.listed[parent] || !known) {
 			return false
 		}
 	}

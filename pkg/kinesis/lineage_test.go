@@ -100,6 +100,25 @@ func TestRowOfAParentStaysWhileAChildHasNone(t *testing.T) {
 	}
 }
 
+// A merge's child waits for a slow parent until the stream has dropped all of them:
+// first the quick parent, whose row goes, then the child itself.
+func TestChildThatExpiresWhileItWaitsIsReadWhenItsLastParentEnds(t *testing.T) {
+	l := newLineage(map[string]checkpoint.Position{"a": {Kind: checkpoint.AfterSequence}, "b": {Kind: checkpoint.AfterSequence}})
+	maps.Copy(l.positions, l.list(parseShards("a b c<a+b"), checkpoint.Position{}))
+	l.end("a", nil)
+	for _, listed := range []string{"c<a+b d<c", "d<c"} {
+		maps.Copy(l.positions, l.list(parseShards(listed), checkpoint.Position{}))
+		l.forget(l.expired())
+	}
+	if _, stored := l.positions["a"]; stored {
+		t.Fatal("got a row of a, want it gone")
+	}
+	l.end("b", nil)
+	if readable, waiting := l.readable(); !slices.Equal(readable, []string{"c"}) || waiting != 1 {
+		t.Errorf("got %v readable and %d waiting, want c readable and its child waiting", readable, waiting)
+	}
+}
+
 func parseShards(text string) (shards []types.Shard) {
 	for one := range strings.FieldsSeq(text) {
 		id, parents, _ := strings.Cut(one, "<")

@@ -1,6 +1,8 @@
 package kinesis
 
 import (
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +23,7 @@ const (
 )
 
 type metrics struct {
-	lag        *prometheus.GaugeVec // by shard; ends with the shard
+	lag        *lags
 	records    prometheus.Counter
 	bytes      prometheus.Counter
 	requests   *prometheus.CounterVec
@@ -42,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, stream string) *metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		lag:     gauge("shipperd_kinesis_shard_lag_seconds", "How far reading of the shard is behind its newest record, as the service says (MillisBehindLatest).", "shard"),
+		lag:     newLags(),
 		records: counter("shipperd_kinesis_records_total", "Kinesis records that were read."),
 		bytes:   counter("shipperd_kinesis_bytes_total", "Bytes of data in the Kinesis records that were read."),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -103,4 +105,62 @@ func (m *metrics) lost(from, to time.Time) {
 func (m *metrics) count(reading, waiting int) {
 	m.shards.WithLabelValues(shardReading).Set(float64(reading))
 	m.shards.WithLabelValues(shardWaiting).Set(float64(waiting))
+}
+
+// unheard is for how long a shard may be without a reply until that counts as lag: an
+// idle one is asked every second or so.
+const unheard = time.Minute
+
+// lags shows how far reading is behind, by shard. What the service said last grows
+// while it says nothing more, whatever holds reading up.
+type lags struct {
+	desc *prometheus.Desc
+
+	mu      sync.Mutex
+	byShard map[string]lag
+}
+
+type lag struct {
+	behind time.Duration
+	at     time.Time // of the reply
+}
+
+func newLags() *lags {
+	return &lags{
+		desc: prometheus.NewDesc("shipperd_kinesis_shard_lag_seconds",
+			"How far reading of the shard is behind its newest record, as the service said last (MillisBehindLatest), and the time since then where that is over a minute.",
+			[]string{"shard"}, nil),
+		byShard: make(map[string]lag),
+	}
+}
+
+// set takes what a reply says.
+func (l *lags) set(shard string, behind time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.byShard[shard] = lag{behind: behind, at: time.Now()}
+}
+
+// end ends the series of a shard that is not read any more.
+func (l *lags) end(shard string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.byShard, shard)
+}
+
+// Describe implements prometheus.Collector.
+func (l *lags) Describe(ch chan<- *prometheus.Desc) { ch <- l.desc }
+
+// Collect implements prometheus.Collector.
+func (l *lags) Collect(ch chan<- prometheus.Metric) {
+	l.mu.Lock()
+	now := maps.Clone(l.byShard)
+	l.mu.Unlock()
+	for shard, last := range now {
+		behind := last.behind
+		if since := time.Since(last.at); since > unheard {
+			behind += since
+		}
+		ch <- prometheus.MustNewConstMetric(l.desc, prometheus.GaugeValue, behind.Seconds(), shard)
+	}
 }

@@ -12,7 +12,7 @@ import (
 func TestMetricNames(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := newMetrics(reg, "logs")
-	m.lag.WithLabelValues("shardId-000000000000")
+	m.lag.set("shardId-000000000000", 0)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
@@ -92,6 +93,34 @@ func testThroughTheSDK(t *testing.T, endpoint string) {
 	}
 	if got := store.get(shardName(0)).Kind; got != checkpoint.ShardEnd {
 		t.Errorf("got %s for the shard that was split, want %s", got, checkpoint.ShardEnd)
+	}
+}
+
+// A service takes no time that it takes for the future, and what arrives before that
+// time would not be read.
+func TestLatestIsTheTimeOfTheService(t *testing.T) {
+	service := &kinesisfake.Service{}
+	service.Create("logs", 1)
+	behind := time.Now().Add(-3 * time.Minute)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", behind.UTC().Format(http.TimeFormat))
+		service.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	config := DefaultConfig()
+	config.Stream, config.Start = "logs", startLatest
+	stream, err := Open(t.Context(), client(t, server.URL), config, nil, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	store := &store{rows: make(map[string]checkpoint.Position), saved: cancel}
+	if err := NewSource(stream, store, &budget{total: 64 << 20}, new(record.Pool)).Run(ctx, func(*record.Record) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	got := store.get(shardName(0))
+	if ahead := got.Time.Sub(behind); got.Kind != checkpoint.AtTimestamp || ahead > time.Second || ahead < -2*time.Second {
+		t.Errorf("got %+v, want the time of the service, %s", got, behind)
 	}
 }
 

@@ -33,20 +33,26 @@ type reader struct {
 
 	iterator *string             // nil: to be opened
 	at       checkpoint.Position // where to open: the last record read, or what the store had
+	readTo   time.Time           // what arrived until then has been read, or had settled; zero: not known
 	gap      bool                // records since gapFrom may be lost; the first one read ends the gap
 	gapFrom  time.Time
 	children []types.ChildShard // of a closed shard, from its last reply
+	known    bool               // the service has had the shard: it is gone when it is not found
 	shut     bool               // a listing has the shard closed
 }
 
-func newReader(r *run, id string, at checkpoint.Position) *reader {
+func newReader(r *run, id string) *reader {
+	_, listed := r.lineage.listed[id]
+	at := r.lineage.positions[id]
 	return &reader{
-		run:   r,
-		id:    id,
-		log:   r.log.With(zap.String("shard", id)),
-		retry: r.newRetrier(id),
-		pacer: pacer{limits: r.config.Limits},
-		at:    at,
+		run:    r,
+		id:     id,
+		log:    r.log.With(zap.String("shard", id)),
+		retry:  r.newRetrier(id),
+		pacer:  pacer{limits: r.config.Limits},
+		at:     at,
+		readTo: at.Arrival,
+		known:  listed,
 	}
 }
 
@@ -55,7 +61,7 @@ func (r *reader) readAll(ctx context.Context, delay time.Duration) error {
 	r.task = r.monitor.Begin("kinesis: read " + r.id)
 	r.task.Wait()
 	defer r.task.End()
-	defer r.metrics.lag.DeleteLabelValues(r.id)
+	defer r.metrics.lag.end(r.id)
 	defer r.retry.left(false)
 	if err := sleep(ctx, delay); err != nil {
 		return err
@@ -63,6 +69,7 @@ func (r *reader) readAll(ctx context.Context, delay time.Duration) error {
 	for {
 		ended, err := r.step(ctx)
 		if ended {
+			r.metrics.lag.end(r.id) // nothing is left to read, only to settle
 			return r.finish(ctx)
 		}
 		if err == nil {
@@ -101,22 +108,30 @@ func (r *reader) step(ctx context.Context) (ended bool, err error) {
 	return r.closed(ctx, out)
 }
 
+// iteratorAge is how old an iterator may become unused. The service takes it for five
+// minutes; the rest is for the waits around the one for memory.
+const iteratorAge = 4 * time.Minute
+
 // read waits for the shard's turn and for memory, and asks for records once. The
 // budget then holds exactly what the reply's records take.
 func (r *reader) read(ctx context.Context) (*sdk.GetRecordsOutput, error) {
+	if err := r.pacer.wait(ctx); err != nil {
+		return nil, err
+	}
+	reserved, asked := r.appetite.reserve(), time.Now()
+	if err := r.budget.Reserve(ctx, reserved); err != nil {
+		return nil, err
+	}
+	if time.Since(asked) > iteratorAge {
+		r.iterator = nil // with an expired one the turn would be lost, and the next one too
+	}
 	if r.iterator == nil {
 		if err := r.open(ctx); err != nil {
+			r.budget.Release(reserved)
 			return nil, err
 		}
 	}
 	killpoint.Here(killpoint.ShardOpened)
-	if err := r.pacer.wait(ctx); err != nil {
-		return nil, err
-	}
-	reserved := r.appetite.reserve()
-	if err := r.budget.Reserve(ctx, reserved); err != nil {
-		return nil, err
-	}
 	start := time.Now()
 	in := &sdk.GetRecordsInput{ShardIterator: r.iterator, Limit: aws.Int32(r.appetite.limit()), StreamARN: r.resource.arn}
 	var out *sdk.GetRecordsOutput
@@ -132,6 +147,7 @@ func (r *reader) read(ctx context.Context) (*sdk.GetRecordsOutput, error) {
 		return nil, err
 	}
 	r.answered.Store(true)
+	r.progressed(start, out)
 	data, held := sizes(out.Records)
 	if held > reserved {
 		r.budget.Charge(held - reserved)
@@ -144,7 +160,7 @@ func (r *reader) read(ctx context.Context) (*sdk.GetRecordsOutput, error) {
 	behind := len(out.Records) > 0 // where the service does not say
 	if lag := out.MillisBehindLatest; lag != nil {
 		behind = *lag > 0
-		r.metrics.lag.WithLabelValues(r.id).Set((time.Duration(*lag) * time.Millisecond).Seconds())
+		r.metrics.lag.set(r.id, time.Duration(*lag)*time.Millisecond)
 	}
 	r.pacer.read(start, data, behind, r.retry.jitter)
 	return out, nil
@@ -188,6 +204,7 @@ func (r *reader) open(ctx context.Context) error {
 		if r.iterator = out.ShardIterator; r.iterator == nil {
 			return fmt.Errorf("%w: no iterator", errMalformed)
 		}
+		r.known = true
 		return nil
 	})
 }
@@ -245,9 +262,11 @@ func (r *reader) missing(ctx context.Context, failure *callError) (ended bool, e
 	switch {
 	case err != nil:
 		return false, err // the stream itself may be gone
-	case shard == nil:
+	case shard == nil && r.known:
 		r.beginGap() // all that the shard held has expired
 		return true, nil
+	case shard == nil:
+		return false, failure // a child from its parent's last reply: not every answer has it yet
 	case r.refused(failure):
 		return false, r.trimmed(ctx) // the shard is there, so it is the position that is not (kinesis-mock)
 	}
@@ -270,10 +289,35 @@ func (r *reader) trimmed(ctx context.Context) error {
 	return nil
 }
 
-// beginGap notes that records after the reader's position may be lost.
+// clockSkew is how far this machine's clock may be from the service's, which signs
+// no request beyond it.
+const clockSkew = 5 * time.Minute
+
+// progressed notes up to when the shard has been read. Where the stream has dropped
+// records before they were read, GetRecords goes on at the oldest and says nothing.
+func (r *reader) progressed(now time.Time, out *sdk.GetRecordsOutput) {
+	retention := time.Duration(r.retention.Load())
+	oldest := now.Add(-retention)
+	overdue := retention > 0 && !r.readTo.IsZero() && r.readTo.Before(oldest)
+	if n := len(out.Records); n > 0 {
+		// A first record that is older still is of a service that drops none (emulators).
+		first := aws.ToTime(out.Records[0].ApproximateArrivalTimestamp)
+		if overdue && first.After(oldest.Add(-clockSkew)) {
+			r.beginGap()
+		}
+		r.readTo = aws.ToTime(out.Records[n-1].ApproximateArrivalTimestamp)
+	} else if overdue && out.NextShardIterator == nil {
+		r.beginGap() // nothing is left of a closed shard
+	}
+	if lag := out.MillisBehindLatest; lag != nil && *lag == 0 {
+		r.readTo = now
+	}
+}
+
+// beginGap notes that records which have not been read may be lost.
 func (r *reader) beginGap() {
 	if !r.gap {
-		r.gap, r.gapFrom = true, r.at.Arrival
+		r.gap, r.gapFrom = true, r.readTo
 		r.metrics.gaps.Inc()
 	}
 }

@@ -118,25 +118,36 @@ func TestRecordsBetweenAReplyAndTheCloseAreRead(t *testing.T) {
 
 // Scenario: Kinesis T13.
 //
-// Iterators live for five minutes; here the budget is used up for an hour.
+// Iterators live for five minutes; here the budget is used up, or calls are throttled, for longer.
 func TestExpiredIteratorGoesOnAfterTheLastRecordRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1)
-		w.budget.total = 1<<20 + 100
-		w.held = true
-		w.put(shardName(0), "r", 20) // more than one reply, and in flight: nothing is settled
-		w.at(time.Hour, w.settle)
-		w.mustRun(2 * time.Hour)
-		if diff := cmp.Diff(seq("r", 20), w.seen()); diff != "" {
-			t.Errorf("emitted: each record once (-want +got):\n%s", diff)
-		}
-		if got := w.value("shipperd_kinesis_requests_total", opRecords, string(expired)); got != 1 {
-			t.Errorf("got %v expired iterators, want 1", got)
-		}
-		if got := w.value("shipperd_kinesis_gaps_total"); got != 0 {
-			t.Errorf("got %v gaps, want 0", got)
-		}
-	})
+	for _, throttling := range []bool{false, true} { // else there is no memory, and the iterator is renewed first
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1)
+			w.held = true // nothing is settled
+			if !throttling {
+				w.budget.total = 1<<20 + 100
+			}
+			w.hook(opRecords, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+				if throttling && call.Number > 1 && call.Number < 100 {
+					return nil, &types.ProvisionedThroughputExceededException{}
+				}
+				return next()
+			})
+			w.put(shardName(0), "r", 20) // more than one reply
+			w.at(time.Hour, w.settle)
+			w.mustRun(2 * time.Hour)
+			if diff := cmp.Diff(seq("r", 20), w.seen()); diff != "" {
+				t.Errorf("emitted: each record once (-want +got):\n%s", diff)
+			}
+			renewed, refused := w.value("shipperd_kinesis_requests_total", opIterator, string(succeeded)), w.value("shipperd_kinesis_requests_total", opRecords, string(expired))
+			if renewed != 2 || throttling != (refused == 1) {
+				t.Errorf("throttling %v: got %v iterators and %v that had expired, want 2 and the first of them after throttling", throttling, renewed, refused)
+			}
+			if got := w.value("shipperd_kinesis_gaps_total"); got != 0 {
+				t.Errorf("got %v gaps, want 0", got)
+			}
+		})
+	}
 }
 
 // Scenario: Kinesis T13.
@@ -168,6 +179,73 @@ func TestTrimmedCheckpointGoesOnAtTheOldestRecordAndNamesTheGap(t *testing.T) {
 		fields := lines[0].ContextMap()
 		if from, to := fields["from"].(time.Time), fields["to"].(time.Time); !from.Equal(settled) || !to.Equal(oldest) {
 			t.Errorf("got a gap from %s to %s, want %s to %s", from, to, settled, oldest)
+		}
+	})
+}
+
+// GetRecords skips what has been trimmed since its iterator was made, and an iterator
+// after a trimmed record may be one from the oldest that is left.
+func TestRecordsThatAreTrimmedBeforeTheyAreReadAreAGap(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		testTrimmedUnread(t, closed)
+	}
+}
+
+func testTrimmedUnread(t *testing.T, closed bool) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		began := time.Now()
+		w.hook(opIterator, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+			if in := call.In.(*sdk.GetShardIteratorInput); time.Since(began) > time.Hour {
+				in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeTrimHorizon, nil
+			}
+			return next()
+		})
+		w.hook(opRecords, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+			if since := time.Since(began); since > 10*time.Second && since < 30*time.Hour {
+				return nil, &types.ProvisionedThroughputExceededException{}
+			}
+			return next()
+		})
+		w.put(shardName(0), "read", 2)
+		w.at(time.Minute, func() { w.put(shardName(0), "lost", 2) })
+		var kept []string
+		if !closed {
+			kept = seq("kept", 2)
+			w.at(20*time.Hour, func() { w.put(shardName(0), "kept", 2) })
+		} else {
+			w.at(10*time.Hour, func() { w.stream.Split(shardName(0)) })
+			kept = []string{"end of 0"}
+		}
+		w.mustRun(31 * time.Hour)
+		if diff := cmp.Diff(slices.Concat(seq("read", 2), kept), w.seen()); diff != "" {
+			t.Errorf("closed %v: emitted (-want +got):\n%s", closed, diff)
+		}
+		gaps, hours := w.value("shipperd_kinesis_gaps_total"), w.value("shipperd_kinesis_gap_seconds_total")/3600
+		if gaps != 1 || !closed && (hours < 19.9 || hours > 20) {
+			t.Errorf("closed %v: got %v gaps of %v h, want 1, of 20 h since the last reply", closed, gaps, hours)
+		}
+	})
+}
+
+// What a shard that is caught up may have lost begins with the last reply, however
+// old its last record is.
+func TestGapOfAnIdleShardBeginsWithItsLastReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		began := time.Now()
+		w.config.Limits.Idle = time.Minute
+		w.hook(opRecords, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+			if since := time.Since(began); since > 30*time.Hour && since < 31*time.Hour {
+				return nil, &types.ProvisionedThroughputExceededException{}
+			}
+			return next()
+		})
+		w.put(shardName(0), "old", 2)
+		w.at(32*time.Hour, func() { w.put(shardName(0), "new", 2) })
+		w.mustRun(33 * time.Hour)
+		if hours := w.value("shipperd_kinesis_gap_seconds_total") / 3600; hours > 2.1 {
+			t.Errorf("got a gap of %v h, want two hours at most", hours)
 		}
 	})
 }

@@ -66,7 +66,7 @@ func (s *Source) Run(ctx context.Context, emit func(*record.Record) error) error
 		emit:    emit,
 		group:   group,
 		lineage: newLineage(stored),
-		opened:  time.Now(),
+		opened:  time.Now().Add(-s.ahead), // the service refuses a time of its future
 		reading: make(map[string]bool),
 		news:    make(chan news),
 		relist:  make(chan struct{}, 1),
@@ -231,7 +231,7 @@ func (r *run) start(ctx context.Context) {
 			continue
 		}
 		r.reading[id] = true
-		reader := newReader(r, id, r.lineage.positions[id])
+		reader := newReader(r, id)
 		// Not by the shard's place among those that start: when parents end in one
 		// instant, who is first is chance.
 		delay := reader.retry.jitter(time.Duration(len(r.lineage.listed)) * startSpacing)

@@ -5,17 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/kinesis/kinesisfake"
+	"github.com/shipperd/shipperd/pkg/pipeline"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -418,6 +422,33 @@ func TestSeriesOfAShardEndWithTheShard(t *testing.T) {
 	})
 }
 
+// The alerts on lag must fire also while there is no reply to say it: in an outage of
+// the service, and in one of the index, when no memory is left to read into.
+func TestLagGrowsWhileThereIsNoReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		began := time.Now()
+		w.hook(opRecords, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+			if since := time.Since(began); call.Shard == shardName(0) && since > time.Minute && since < 2*time.Hour {
+				return nil, kinesisfake.ErrReset
+			}
+			return next()
+		})
+		lag := func(shard int) float64 { return w.value("shipperd_kinesis_shard_lag_seconds", shardName(shard)) }
+		w.at(time.Hour, func() {
+			if failing, other := lag(0), lag(1); failing < 58*60 || failing > 3600 || other != 0 {
+				t.Errorf("got lags of %v s and %v s, want an hour since the last reply, and none", failing, other)
+			}
+		})
+		w.at(3*time.Hour, func() {
+			if got := lag(0); got != 0 {
+				t.Errorf("got a lag of %v s after the outage, want none", got)
+			}
+		})
+		w.mustRun(4 * time.Hour)
+	})
+}
+
 // Missing permissions, an unusable key, a missing stream: only a person can heal them.
 func TestPauseSaysWhatIsMissingOnceAndHeals(t *testing.T) {
 	tests := []struct {
@@ -512,6 +543,40 @@ func TestChildrenStartFromTheLastReplyWhileListingFails(t *testing.T) {
 	})
 }
 
+// What the service answers from may be older than the last reply of the parent.
+func TestChildThatTheServiceDoesNotKnowYetHasNotExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		began := time.Now()
+		stale := func() bool { return time.Since(began) < 7*time.Second }
+		w.hook(opIterator, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+			if stale() && call.Shard != shardName(0) {
+				return nil, &types.ResourceNotFoundException{}
+			}
+			return next()
+		})
+		w.hook(opList, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+			out, err := next()
+			if stale() {
+				list := out.(*sdk.ListShardsOutput)
+				list.Shards = list.Shards[:1]
+			}
+			return out, err
+		})
+		w.at(2*time.Second, func() {
+			left, _ := w.stream.Split(shardName(0))
+			w.put(left, "child", 3)
+		})
+		w.mustRun(3 * time.Minute)
+		if diff := cmp.Diff(seq("child", 3), of("child", w.seen())); diff != "" {
+			t.Errorf("records of the child (-want +got):\n%s", diff)
+		}
+		if got := w.value("shipperd_kinesis_gaps_total"); got != 0 {
+			t.Errorf("got %v gaps, want none", got)
+		}
+	})
+}
+
 // A shard that was made and has ended while listing failed is in the next listing.
 //
 // Scenario: Kinesis T4.
@@ -546,4 +611,42 @@ func pass(t *testing.T, d time.Duration) time.Time {
 	t.Helper()
 	<-time.After(d)
 	return time.Now()
+}
+
+// With more shards than memory has room for in five minutes, each finds its iterator
+// expired when it is its turn.
+func TestShardsThatWaitLongForMemoryAreAllRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8)
+		large := make([]byte, 60<<10) // 17 are a reply, and take more than two minutes
+		for shard := range 8 {
+			for range 200 {
+				w.stream.Put(shardName(shard), large)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+		defer cancel()
+		if err := w.open(ctx); err != nil {
+			t.Fatal(err)
+		}
+		memory := pipeline.NewBudget(1 << 20) // for one reply
+		var mu sync.Mutex
+		read := make(map[string]int)
+		err := NewSource(w.source.Stream, w.store, memory, new(record.Pool)).Run(ctx, func(r *record.Record) error {
+			<-time.After(8 * time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			read[short(r.Shard)]++
+			memory.Release(r.Charged)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for shard := range 8 {
+			if n := read[strconv.Itoa(shard)]; n < 80 {
+				t.Errorf("got %d records of shard %d, want a fair part of %v", n, shard, read)
+			}
+		}
+	})
 }

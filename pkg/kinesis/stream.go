@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,15 +32,20 @@ type Stream struct {
 	ARN     string
 	Created time.Time // tells it from an earlier stream of the same ARN; whole seconds
 
-	api      API
-	config   Config
-	resource resource
-	monitor  *progress.Monitor
-	log      *zap.Logger
-	metrics  *metrics
-	outages  *outages
-	seed     uint64
-	answered atomic.Bool // a GetRecords has succeeded
+	// ahead is how far this machine's clock is before the service's, and the part of a
+	// second that the service leaves out. 0 where it says no time, or a later one.
+	ahead time.Duration
+
+	api       API
+	config    Config
+	resource  resource
+	monitor   *progress.Monitor
+	log       *zap.Logger
+	metrics   *metrics
+	outages   *outages
+	seed      uint64
+	retention atomic.Int64 // nanoseconds
+	answered  atomic.Bool  // a GetRecords has succeeded
 }
 
 // Open describes the stream that config names and registers the metrics. While
@@ -86,11 +92,16 @@ func (s *Stream) describe(ctx context.Context, task *progress.Task) error {
 		created := aws.ToTime(summary.StreamCreationTimestamp).UTC().Truncate(time.Second)
 		if s.ARN == "" {
 			s.ARN, s.Created = aws.ToString(summary.StreamARN), created
+			if now, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+				s.ahead = max(0, time.Since(now))
+			}
 		}
 		if !created.Equal(s.Created) {
 			return ErrMadeAnew
 		}
-		s.metrics.retention.Set((time.Duration(aws.ToInt32(summary.RetentionPeriodHours)) * time.Hour).Seconds())
+		retention := time.Duration(aws.ToInt32(summary.RetentionPeriodHours)) * time.Hour
+		s.retention.Store(int64(retention))
+		s.metrics.retention.Set(retention.Seconds())
 		return nil
 	})
 }

@@ -254,8 +254,9 @@ func of(prefix string, all []string) []string {
 type store struct {
 	mu    sync.Mutex
 	rows  map[string]checkpoint.Position
-	saves int   // by the source
-	fail  error // of Save and Forget
+	saves int    // by the source
+	fail  error  // of Save and Forget
+	saved func() // called after each Save
 }
 
 func (s *store) Load(context.Context) (map[string]checkpoint.Position, error) {
@@ -272,6 +273,9 @@ func (s *store) Save(_ context.Context, rows map[string]checkpoint.Position) err
 	}
 	s.saves++
 	maps.Copy(s.rows, rows)
+	if s.saved != nil {
+		s.saved()
+	}
 	return nil
 }
 

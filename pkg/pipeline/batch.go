@@ -56,7 +56,13 @@ func (p *Pipeline) collect(ctx context.Context) error {
 		sealed := open.records
 		open = batch{}
 		age.Stop()
-		writers.Go(func() error { return p.failed(p.write(ctx, sealed)) })
+		writers.Go(func() error {
+			err := p.failed(p.write(ctx, sealed))
+			if err != nil {
+				p.abandon(sealed)
+			}
+			return err
+		})
 	}
 	for {
 		select {
@@ -78,6 +84,14 @@ func (p *Pipeline) collect(ctx context.Context) error {
 		case <-age.C:
 			seal()
 		}
+	}
+}
+
+// abandon gives the memory back of what no one tries any more: the drain must not wait
+// for it to its end.
+func (p *Pipeline) abandon(records []*record.Record) {
+	for _, r := range records {
+		p.deps.Budget.settled(r.Charged)
 	}
 }
 

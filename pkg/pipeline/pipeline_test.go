@@ -143,6 +143,39 @@ func TestDrainFlushesAtOnceAndStoresTheLastCheckpoint(t *testing.T) {
 	})
 }
 
+// What was read and waits for memory gets its turn, and its last attempt, when others
+// have had theirs.
+func TestDrainEndsEarlyWhereTheSinkGivesUpAndMemoryIsUsedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig()
+		g.deps.Budget = NewBudget(4000) // some records
+		g.source = emitter(50, "s")
+		stopped, attempts := make(chan struct{}), 0
+		time.AfterFunc(5*time.Second+time.Millisecond, func() { close(stopped) })
+		g.sink = func(ctx context.Context, _ []*record.Record) error {
+			select {
+			case <-stopped: // given up at once, as package elastic does
+				g.mu.Lock()
+				defer g.mu.Unlock()
+				attempts++
+				return errors.New("the index is away")
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		start := time.Now()
+		if err := runFor(t, g.pipeline(), 5*time.Second); !errors.Is(err, ErrUnsettled) {
+			t.Errorf("got error %v, want %v", err, ErrUnsettled)
+		}
+		if took := time.Since(start); took > 6*time.Second || attempts < 3 {
+			t.Errorf("got a drain of %s and %d attempts, want an early end after all had one", took-5*time.Second, attempts)
+		}
+		if used, _ := g.deps.Budget.Used(); used != 0 {
+			t.Errorf("got %d bytes in use after the end, want 0", used)
+		}
+	})
+}
+
 // Scenario: Kinesis T25.
 func TestDrainDeadlineLeavesWhatIsUnacknowledgedUncheckpointed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

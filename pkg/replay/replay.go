@@ -1,7 +1,8 @@
 // Package replay sends dead letters again, after a person has repaired what made
 // them. It reads closed segments, writes through the daemon's own sink, and takes
 // out what was delivered: a 409 is delivered, so a replay may be killed and
-// repeated at any moment.
+// repeated at any moment. Only what the index had put another document in the place
+// of, under the same id, stays then: the letter is all that is left of it.
 package replay
 
 import (
@@ -82,16 +83,18 @@ func (p Progress) Kept() int { return p.Sent - p.Delivered }
 
 // Replay is one replay.
 type Replay struct {
-	Archive *deadletter.Archive
-	Filter  deadletter.Filter
-	Sink    Sink
-	Kept    *Kept
-	Decoder Decoder
+	Archive    *deadletter.Archive
+	Filter     deadletter.Filter
+	Sink       Sink
+	Kept       *Kept
+	NewDecoder func() Decoder
 	// IndexSuffix is put behind the name of every index, for documents whose own
 	// index is read-only now.
 	IndexSuffix string
 	// Report is called after each batch.
 	Report func(Progress)
+
+	decoder Decoder
 }
 
 const (
@@ -108,6 +111,7 @@ func (r *Replay) Run(ctx context.Context) (Progress, error) {
 	if err != nil {
 		return p, err
 	}
+	r.decoder = r.NewDecoder()
 	for _, s := range segments {
 		p.Total += s.Bytes
 	}
@@ -134,16 +138,16 @@ func (r *Replay) segment(ctx context.Context, s deadletter.Segment, p *Progress)
 		return nil
 	}
 	for l, err := range r.Archive.Letters(s) {
-		if err != nil {
-			return err
-		}
-		if !r.Filter.Match(&l) {
+		if err == nil && !r.Filter.Match(&l) {
 			p.Skipped++
 			continue
 		}
 		p.Sent++
-		rec, err := r.restore(&l)
-		if err != nil { // still undecodable: it stays
+		var rec *record.Record
+		if err == nil {
+			rec, err = r.restore(&l)
+		}
+		if err != nil { // no letter, or still undecodable: it stays
 			p.Why = err.Error()
 			continue
 		}
@@ -194,7 +198,7 @@ func (r *Replay) flush(ctx context.Context, b *batch, delivered map[letterKey]bo
 		return err
 	}
 	for i := range b.letters {
-		if r.delivered(&b.letters[i], b.records[i]) {
+		if r.delivered(&b.letters[i], b.records[i], p) {
 			delivered[keyOf(&b.letters[i])] = true
 			p.Delivered++
 		}
@@ -204,20 +208,39 @@ func (r *Replay) flush(ctx context.Context, b *batch, delivered map[letterKey]bo
 	return nil
 }
 
-func (r *Replay) delivered(l *record.Letter, rec *record.Record) bool {
+func (r *Replay) delivered(l *record.Letter, rec *record.Record, p *Progress) bool {
 	for i := range rec.Events {
-		if o := rec.Events[i].Outcome; o == record.Pending || o == record.DeadLettered {
+		switch e := &rec.Events[i]; e.Outcome {
+		case record.Pending, record.DeadLettered:
 			return false
+		case record.Duplicate:
+			if there := usurper(l.Reason); there != "" {
+				p.Why = fmt.Sprintf("%s: under the id %s %s has %s; replay with --index-suffix, or delete that document first", l.Reason, l.ID, e.Index, there)
+				return false
+			}
+		case record.Indexed, record.Filtered:
 		}
 	}
 	return !r.Kept.has(l) // indexed without its message, the letter holds the whole of it
+}
+
+// usurper says what the index holds in the place of an event that was given up for
+// reason; empty where only the event itself can be there.
+func usurper(reason string) string {
+	switch reason {
+	case record.ReasonCollision:
+		return "another event"
+	case record.ReasonTooLarge:
+		return "the event with its message cut"
+	}
+	return ""
 }
 
 // restore makes the record that a letter was made of.
 func (r *Replay) restore(l *record.Letter) (*record.Record, error) {
 	rec := &record.Record{Shard: l.Shard, Sequence: l.Sequence, Arrival: l.Arrival, Data: l.Data}
 	if l.Document == nil {
-		if err := r.Decoder.Decode(rec); err != nil {
+		if err := r.decode(rec); err != nil {
 			return nil, err
 		}
 	} else {
@@ -232,4 +255,15 @@ func (r *Replay) restore(l *record.Letter) (*record.Record, error) {
 		rec.Events[i].Index += r.IndexSuffix
 	}
 	return rec, nil
+}
+
+// decode decodes rec. What the daemon's decoder panicked at may be among the letters.
+func (r *Replay) decode(rec *record.Record) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.decoder = r.NewDecoder() // the old one may be half changed
+			err = fmt.Errorf("decoding panics: %v; a newer version may not", v)
+		}
+	}()
+	return r.decoder.Decode(rec)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/shipperd/shipperd/pkg/deadletter"
+	"github.com/shipperd/shipperd/pkg/disk"
 	"github.com/shipperd/shipperd/pkg/disk/disktest"
 	"github.com/shipperd/shipperd/pkg/record"
 	"github.com/shipperd/shipperd/pkg/setting"
@@ -67,6 +69,9 @@ func (w *words) Decode(r *record.Record) error {
 		return errors.New("still no payload")
 	}
 	for word := range strings.FieldsSeq(string(r.Data)) {
+		if word == "panic" {
+			panic(word)
+		}
 		e := record.Event{Index: "cwl-2026.11.20", IDStart: uint32(len(r.Text))}
 		r.Text = append(r.Text, word...)
 		e.IDEnd, e.DocStart = uint32(len(r.Text)), uint32(len(r.Text))
@@ -112,17 +117,23 @@ func newRig(t *testing.T, letters ...record.Letter) *rig {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	g.replay = Replay{Sink: g.index, Kept: kept, Decoder: &words{}, Report: func(Progress) {}}
+	g.replay = Replay{Sink: g.index, Kept: kept, NewDecoder: func() Decoder { return &words{} }, Report: func(Progress) {}}
 	return g
+}
+
+func (g *rig) open(t *testing.T) *deadletter.Archive {
+	t.Helper()
+	archive, err := deadletter.OpenArchive(t.Context(), &g.fsys, deadletter.Config{Dir: "letters", MaxSize: setting.GiB}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return archive
 }
 
 // run replays and returns what it said and how many letters are left.
 func (g *rig) run(t *testing.T) (p Progress, left int, err error) {
 	t.Helper()
-	archive, openErr := deadletter.OpenArchive(t.Context(), &g.fsys, deadletter.Config{Dir: "letters", MaxSize: setting.GiB}, zap.NewNop())
-	if openErr != nil {
-		t.Fatal(openErr)
-	}
+	archive := g.open(t)
 	g.replay.Archive = archive
 	p, err = g.replay.Run(t.Context())
 	segments, listErr := archive.Segments()
@@ -165,10 +176,64 @@ func TestWhatIsStillUndeliverableStays(t *testing.T) {
 	g := newRig(t, letter(record.ReasonRejected, "a", 1), letter(record.ReasonRejected, "bad", 2), letter(record.ReasonTooLarge, "large", 3),
 		record.Letter{Reason: record.ReasonUndecodable, Time: time.Now(), Shard: "shard-0", Sequence: "4", Data: []byte("c")})
 	g.index.refuse["bad"], g.index.partly["large"] = true, true
-	g.replay.Decoder = &words{broken: true}
+	g.replay.NewDecoder = func() Decoder { return &words{broken: true} }
 	p, left, err := g.run(t)
 	if err != nil || p.Delivered != 1 || p.Kept() != 3 || left != 3 || p.Why != "still no payload" {
 		t.Errorf("got %+v, %d left, %v; want 1 delivered, 3 left, and why", p, left, err)
+	}
+}
+
+// What holds the id is not what the letter holds: another event, or this one with its
+// message cut.
+func TestLetterStaysWhereTheIndexHoldsSomethingElseUnderItsID(t *testing.T) {
+	for _, reason := range []string{record.ReasonCollision, record.ReasonTooLarge} {
+		g := newRig(t, letter(reason, "a", 1))
+		g.index.documents["cwl-2026.11.20/a"] = `{"@message":"another"}`
+		p, left, err := g.run(t)
+		if err != nil || p.Delivered != 0 || left != 1 || !strings.Contains(p.Why, "--index-suffix") {
+			t.Errorf("%s: got %+v, %d left, %v; want the letter to stay, and what to do", reason, p, left, err)
+		}
+		g.replay.IndexSuffix = "-whole"
+		if p, left, err := g.run(t); err != nil || p.Delivered != 1 || left != 0 || g.index.documents["cwl-2026.11.20-whole/a"] == "" {
+			t.Errorf("%s: got %+v, %d left, %v with a suffix; want it delivered", reason, p, left, err)
+		}
+	}
+}
+
+func TestLineThatIsNoLetterHoldsNoOthersBack(t *testing.T) {
+	g := newRig(t, letter(record.ReasonRejected, "a", 1))
+	f, err := g.fsys.OpenFile("letters/0000000001.ndjson", os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := json.Marshal(letter(record.ReasonRejected, "b", 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(append([]byte("garbled\n"), append(line, '\n')...)); err != nil {
+		t.Fatal(err)
+	}
+	g.replay.Archive = g.open(t)
+	p, err := g.replay.Run(t.Context())
+	if err != nil || p.Sent != 3 || p.Delivered != 2 || !strings.Contains(p.Why, "0000000001.ndjson:2") {
+		t.Errorf("got %+v, %v; want the letters around the line delivered, and where it is", p, err)
+	}
+	if err := g.replay.Archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := disk.ReadFile(&g.fsys, "letters/0000000001.ndjson")
+	if err != nil || string(content) != "garbled\n" {
+		t.Errorf("got %q, %v left; want the line alone", content, err)
+	}
+}
+
+// The letter of a record that a decoder has panicked at may be the first one.
+func TestRecordThatPanicsHoldsNoOthersBack(t *testing.T) {
+	g := newRig(t, record.Letter{Reason: record.ReasonPanic, Time: time.Now(), Shard: "shard-0", Sequence: "1", Data: []byte("panic")},
+		record.Letter{Reason: record.ReasonUndecodable, Time: time.Now(), Shard: "shard-0", Sequence: "2", Data: []byte("b")})
+	p, left, err := g.run(t)
+	if err != nil || p.Sent != 2 || p.Delivered != 1 || left != 1 || !strings.Contains(p.Why, "panic") {
+		t.Errorf("got %+v, %d left, %v; want one delivered, the other left, and why", p, left, err)
 	}
 }
 

@@ -135,8 +135,9 @@ func TestReplayAfterTheTemplateWasRepaired(t *testing.T) {
 		defer archive.Close()
 		kept := &replay.Kept{}
 		r := replay.Replay{
-			Archive: archive, Sink: e.newSink(kept), Kept: kept, Decoder: e.decoder, IndexSuffix: "-repaired",
-			Report: func(replay.Progress) {},
+			Archive: archive, Sink: e.newSink(kept), Kept: kept, IndexSuffix: "-repaired",
+			NewDecoder: func() replay.Decoder { return e.decoder },
+			Report:     func(replay.Progress) {},
 		}
 		for _, want := range []int{refused, 0} { // the second has nothing to do
 			if p, err := r.Run(t.Context()); err != nil || p.Sent != want || p.Delivered != want {

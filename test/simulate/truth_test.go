@@ -166,7 +166,13 @@ func (w *world) allSettled() bool {
 			return false
 		}
 	}
-	return w.life.stored.Created.Equal(now.created)
+	return w.life.stored.Created.Equal(now.created) && w.gapsCounted()
+}
+
+// gapsCounted says whether every gap that the truth knows has been told: a shard that
+// has nothing else to read may still wait for a call that fails.
+func (w *world) gapsCounted() bool {
+	return w.truth.gaps <= w.gaps || w.truth.gaps <= w.gaps+int(w.sums(w.life.daemon.source)["shipperd_kinesis_gaps_total"])
 }
 
 // missing describes what has not arrived, or is not settled.

@@ -1,0 +1,97 @@
+package elastic
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/shipperd/shipperd/pkg/checkpoint"
+	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
+	"github.com/shipperd/shipperd/pkg/pipeline"
+	"github.com/shipperd/shipperd/pkg/progress"
+	"github.com/shipperd/shipperd/pkg/record"
+	"github.com/shipperd/shipperd/pkg/setting"
+)
+
+// traffic is a source of five records a second, which go to two indices in turn, and
+// their decoder.
+type traffic struct {
+	budget  *pipeline.Budget
+	records *record.Pool
+}
+
+const trafficBytes = 50 << 10 // a document
+
+func (s *traffic) Run(ctx context.Context, emit func(*record.Record) error) error {
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(200 * time.Millisecond):
+		}
+		if err := s.budget.Reserve(ctx, trafficBytes); err != nil {
+			return err
+		}
+		r := s.records.New()
+		r.Shard, r.Sequence, r.Arrival, r.Charged = "shardId-000000000000", fmt.Sprint(n), time.Now().Add(-time.Hour), trafficBytes
+		r.Data = make([]byte, trafficBytes)
+		if err := emit(r); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *traffic) Decode(r *record.Record) error {
+	index := "cwl-blocked-2026.11.23"
+	if r.Sequence[len(r.Sequence)-1]%2 == 0 {
+		index = "cwl-2026.11.23"
+	}
+	addEvent(r, index, r.Sequence, `{"@message":"`+strings.Repeat("x", trafficBytes)+`"}`)
+	return nil
+}
+
+// The blocked index's documents use the memory up long before they are dead letters, and
+// then no other index can accept anything either.
+func TestBlockedIndexThatUsesMemoryUpDoesNotStopTheOthersForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
+			return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
+				if d.Index == "cwl-blocked-2026.11.23" {
+					return rejectAs(403, typeClusterBlock)
+				}
+				return nil
+			}}
+		}}, func(c *Config) { c.BlockedAfter = 5 * time.Minute })
+		config := pipeline.DefaultConfig()
+		config.Memory = 16 * setting.MiB
+		source := &traffic{budget: pipeline.NewBudget(int64(config.Memory)), records: &record.Pool{}}
+		p := pipeline.New(config, pipeline.Deps{
+			Source: source, NewDecoder: func() pipeline.Decoder { return source }, Sink: w.sink, DeadLetters: w.letters,
+			Store: &checkpoint.Memory{}, Budget: source.budget, Records: source.records, Progress: &progress.Monitor{},
+			Workers: 2, Stream: "logs", Groups: []string{"other"}, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var run sync.WaitGroup
+		run.Go(func() { _ = p.Run(ctx) })
+		<-time.After(6 * time.Minute)
+		before := len(w.server.Documents("cwl-2026.11.23"))
+		<-time.After(4 * time.Minute)
+		if got := len(w.server.Documents("cwl-2026.11.23")) - before; got < 500 {
+			t.Errorf("got %d documents of the other index in four minutes after blocked_after, want most of 600", got)
+		}
+		if len(w.letters.all()) == 0 {
+			t.Error("got no dead letters")
+		}
+		cancel()
+		close(w.draining)
+		run.Wait()
+	})
+}
