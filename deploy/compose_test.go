@@ -116,7 +116,8 @@ func TestServicesWaitForHealthyOnesAndListenOnLoopback(t *testing.T) {
 		}
 		for other, after := range s.DependsOn {
 			target, ok := services[other]
-			if !ok || after.Condition != "service_healthy" || target.Healthcheck == nil {
+			healthy := after.Condition == "service_healthy" && target.Healthcheck != nil
+			if !ok || !healthy && (after.Condition != "service_completed_successfully" || other != oneShot) {
 				t.Errorf("%s: waits for %s to be %q, which it never says", name, other, after.Condition)
 			}
 		}
@@ -125,6 +126,27 @@ func TestServicesWaitForHealthyOnesAndListenOnLoopback(t *testing.T) {
 				t.Errorf("%s: port %s is open to the network", name, port)
 			}
 		}
+	}
+}
+
+// oneShot is the service that ends by itself.
+const oneShot = "dashboards"
+
+// Compose fails "up --wait" for a container that has ended, with 0 too, unless another one waits for its end.
+func TestUpMayWaitForTheServiceThatEnds(t *testing.T) {
+	services, _ := readCompose(t)
+	for _, s := range services {
+		if s.DependsOn[oneShot].Condition == "service_completed_successfully" {
+			return
+		}
+	}
+	t.Errorf("no service waits for the end of %s; make up would fail", oneShot)
+}
+
+// The image of the AWS command line has Amazon Linux 2's bash 4.2, which knows no name references.
+func TestProducerNeedsNoNewerShellThanItsImageHas(t *testing.T) {
+	if found := regexp.MustCompile(`\b(local|declare) -n\b.*`).FindString(string(readFile(t, "compose/produce.sh"))); found != "" {
+		t.Errorf("bash 4.2 does not know %s", found)
 	}
 }
 
