@@ -41,12 +41,17 @@ func TestWrongCommandLinesAreUsageErrors(t *testing.T) {
 		{[]string{"run", "--confg", "x"}, "did you mean --config?"},
 		{[]string{"run", "-x"}, "-x"},
 		{[]string{"version", "please"}, `"please"`},
+		{[]string{"config", "shwo"}, `did you mean "show"?`},
+		{[]string{"completion", "tcsh"}, `"tcsh"`},
+		{[]string{"completion", "bash", "now"}, `"now"`},
+		{[]string{"help", "rum"}, `did you mean "run"?`},
+		{[]string{"help", "config", "shwo"}, `did you mean "show"?`},
 		{[]string{"demo", "--events", "0"}, "--events"},
 		{[]string{"demo", "--events", "many"}, "--events"},
 	} {
-		code, _, stderr := command(t, tt.args...)
-		if code != exitUsage || !strings.Contains(stderr, tt.want) {
-			t.Errorf("%q: got exit %d and %q, want %d and %s", tt.args, code, stderr, exitUsage, tt.want)
+		code, stdout, stderr := command(t, tt.args...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%q: got exit %d, %q and %q, want %d, nothing and %s", tt.args, code, stdout, stderr, exitUsage, tt.want)
 		}
 	}
 }
@@ -66,10 +71,12 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
-	code, stdout, _ := command(t, "version")
-	for _, want := range []string{"shipperd " + version, "commit", "go1."} {
-		if code != exitDone || !strings.Contains(stdout, want) {
-			t.Errorf("got exit %d and %q, want %q in it", code, stdout, want)
+	for _, args := range []string{"version", "--version"} {
+		code, stdout, _ := command(t, args)
+		for _, want := range []string{"shipperd " + version + ",", "commit", "go1."} {
+			if code != exitDone || !strings.Contains(stdout, want) {
+				t.Errorf("%s: got exit %d and %q, want %q in it", args, code, stdout, want)
+			}
 		}
 	}
 }

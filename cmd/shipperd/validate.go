@@ -118,7 +118,7 @@ func newConfigCommand() *cobra.Command {
 		Short:   "Look at the configuration",
 		GroupID: groupCheck,
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:    showHelp,
 	}
 	var flags configFlags
 	show := &cobra.Command{

@@ -18,8 +18,7 @@ func newVersionCommand() *cobra.Command {
 		GroupID: groupCheck,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := build()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "shipperd %s, commit %s, %s, %s/%s\n", b.version, b.commit, b.goVersion, runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), build())
 			return err
 		},
 	}
@@ -27,6 +26,10 @@ func newVersionCommand() *cobra.Command {
 
 // buildInfo says what this binary was made from.
 type buildInfo struct{ version, commit, goVersion string }
+
+func (b buildInfo) String() string {
+	return fmt.Sprintf("shipperd %s, commit %s, %s, %s/%s", b.version, b.commit, b.goVersion, runtime.GOOS, runtime.GOARCH)
+}
 
 func build() buildInfo {
 	b := buildInfo{version: version, commit: "unknown", goVersion: runtime.Version()}
