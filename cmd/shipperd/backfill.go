@@ -139,7 +139,7 @@ func openBackfill(ctx context.Context, c config.Config, o backfillOptions, stder
 	if err := d.openDocuments(); err != nil {
 		return nil, err
 	}
-	region := cmp.Or(o.logs.region, c.Kinesis.Region)
+	region := cmp.Or(o.logs.region, c.Kinesis.Region, regionOf(c.Kinesis.Stream))
 	if b.api, err = logsapi.NewClient(ctx, region, o.logs.endpoint); err != nil {
 		return nil, setupError{fmt.Errorf("--region: %w", err)}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 
 	"github.com/shipperd/shipperd/pkg/config"
@@ -38,8 +39,17 @@ func (f *configFlags) load() (*config.Loaded, error) {
 type logsFlags struct{ region, endpoint string }
 
 func (f *logsFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.region, "region", "", "AWS region (default: kinesis.region, else the SDK's)")
+	cmd.Flags().StringVar(&f.region, "region", "", "AWS region (default: the stream's, else the SDK's)")
 	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of an emulator")
+}
+
+// regionOf returns the region in a stream's ARN; a name has none.
+func regionOf(stream string) string {
+	parsed, err := arn.Parse(stream)
+	if err != nil {
+		return ""
+	}
+	return parsed.Region
 }
 
 // timeFlag adds a flag whose value is a time; its usage says what for.
