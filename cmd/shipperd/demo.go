@@ -77,7 +77,9 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 	if o.events < 1 {
 		return usageError{fmt.Errorf("--events: %d is too few; write 1 or more", o.events)}
 	}
-	endpoint, stopEndpoint, err := serveKinesis(ctx)
+	running, stop := untilSignal(ctx)
+	defer stop()
+	endpoint, stopEndpoint, err := serveKinesis(running)
 	if err != nil {
 		return err
 	}
@@ -89,7 +91,7 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 	defer os.RemoveAll(state)
 
 	summary := demo.NewSummary()
-	ctx, finish := context.WithCancel(ctx)
+	ctx, finish := context.WithCancel(running)
 	defer finish()
 	d, err := newDemonstration(ctx, o, endpoint, state, summary, stderr)
 	if err != nil {
@@ -118,6 +120,9 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 		return nil
 	})
 	err = group.Wait()
+	if running.Err() != nil {
+		return errors.New("stopped before all events were indexed")
+	}
 	if _, printErr := summary.WriteTo(stdout); printErr != nil {
 		return errors.Join(err, printErr)
 	}

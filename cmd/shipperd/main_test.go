@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/shipperd/shipperd/pkg/config"
@@ -78,6 +82,29 @@ func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
 				t.Errorf("%s: got exit %d and %q, want %q in it", args, code, stdout, want)
 			}
 		}
+	}
+}
+
+// Ctrl-C in the middle: what the demo keeps for itself does not stay behind.
+func TestDemoThatIsStoppedTidiesUp(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	var once sync.Once
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		once.Do(func() { // a second signal would end the process at once
+			if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+				t.Error(err)
+			}
+		})
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	code, _, stderr := command(t, "demo", "--elasticsearch", server.URL)
+	if code != exitFailed || !strings.Contains(stderr, "shipperd: stopped before all events were indexed\n") {
+		t.Errorf("got exit %d and %s, want %d and that it was stopped", code, stderr, exitFailed)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("got %v left behind, %v", left, err)
 	}
 }
 
