@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,17 @@ func (f *configFlags) load() (*config.Loaded, error) {
 		overrides = append(overrides, config.Override{Key: key, Value: value, Flag: "--set"})
 	}
 	return config.Load(f.file, overrides...)
+}
+
+// What stands in for a key that a command has no use for, and that has no default.
+const (
+	unusedStream    = "kinesis.stream=unused"
+	unusedEndpoints = "elasticsearch.endpoints=unused.invalid"
+)
+
+// without leaves out keys that the command has no use for.
+func (f *configFlags) without(unused ...string) *configFlags {
+	return &configFlags{file: f.file, set: slices.Concat(f.set, unused)}
 }
 
 // logsFlags are the flags of every command that asks CloudWatch Logs.
