@@ -13,7 +13,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
 	"github.com/shipperd/shipperd/pkg/pipeline"
 )
 
@@ -82,6 +85,25 @@ func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
 				t.Errorf("%s: got exit %d and %q, want %q in it", args, code, stdout, want)
 			}
 		}
+	}
+}
+
+// Without its template an index of Elasticsearch would take addresses for text, in the
+// demo's documents and in those that come later that day.
+func TestDemoPutsTheTemplate(t *testing.T) {
+	index := &elasticfake.Server{}
+	var puts []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			puts = append(puts, fmt.Sprintf("%s before %d documents", r.URL.Path, index.Count()))
+		}
+		index.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	code, _, stderr := command(t, "demo", "--events", "20", "--elasticsearch", server.URL)
+	want := []string{"/_index_template/shipperd-cwl before 0 documents"}
+	if diff := cmp.Diff(want, puts); code != exitDone || index.Count() != 20 || diff != "" {
+		t.Errorf("got exit %d, %d documents and %s; puts (-want +got):\n%s", code, index.Count(), stderr, diff)
 	}
 }
 
