@@ -232,7 +232,7 @@ func (s *setup) template(ctx context.Context, cluster *template.Cluster) error {
 	case effect.Ours:
 		s.say("  verified: a new index gets it")
 	default:
-		s.say("  another template wins: %q has a higher priority", effect.Winner)
+		s.say("  %v", otherWins(effect))
 		left = errLeft
 	}
 	return left
