@@ -212,18 +212,19 @@ func (b *backfiller) run(ctx context.Context, job backfill.Job, stderr io.Writer
 	return group.Wait()
 }
 
-// showBackfill rewrites a line of progress until ctx ends.
+// showBackfill tells of the progress until ctx ends.
 func showBackfill(ctx context.Context, source *backfill.Source, w io.Writer) {
+	line := newProgressLine(w)
+	defer line.end()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			fmt.Fprintln(w)
 			return
 		}
 		p := source.Progress()
-		fmt.Fprintf(w, "\r%3.0f %%, %d events, %s left ", 100*p.Fraction(), p.Events, p.Left.Round(time.Second))
+		line.tell("%3.0f %%, %d events, %s left ", 100*p.Fraction(), p.Events, p.Left.Round(time.Second))
 	}
 }

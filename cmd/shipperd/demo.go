@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/config"
@@ -139,25 +138,21 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 	return err
 }
 
-// showProgress waits until all events are there or ctx ends. On a terminal it
-// rewrites one line meanwhile.
+// showProgress waits until all events are there or ctx ends.
 func showProgress(ctx context.Context, summary *demo.Summary, events int, w io.Writer) {
-	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		w = io.Discard
-	}
+	line := newProgressLine(w)
+	defer line.end()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		done := summary.Documents()
-		fmt.Fprintf(w, "\r%d of %d events indexed", done, events)
+		line.tell("%d of %d events indexed", done, events)
 		if done >= events {
-			fmt.Fprintln(w)
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			fmt.Fprintln(w)
 			return
 		}
 	}
