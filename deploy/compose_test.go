@@ -152,6 +152,9 @@ func TestProducerNeedsNoNewerShellThanItsImageHas(t *testing.T) {
 
 func TestContainerRunsWithoutRightsOrShell(t *testing.T) {
 	dockerfile := string(readFile(t, "../Dockerfile"))
+	if !strings.Contains(dockerfile, "-X main.version=$VERSION -X main.commit=$REVISION") { // it sees no repository
+		t.Error("the image's binary does not know what it was built from")
+	}
 	_, image, _ := strings.Cut(dockerfile, "\nFROM scratch\n")
 	for _, line := range []string{
 		"USER 65532:65532", `ENTRYPOINT ["/shipperd"]`, `CMD ["run"]`, "ENV SHIPPERD_ADMIN_LISTEN=:9477",
