@@ -1,6 +1,6 @@
 # The image holds one static binary, the certificates of public authorities and a folder for its state: no shell, no libc.
 #
-#   docker build --build-arg VERSION=1.0.0 --tag shipperd:1.0.0 .
+#   docker build --build-arg VERSION=1.0.0 --build-arg REVISION="$(git rev-parse HEAD)" --tag shipperd:1.0.0 .
 #   docker buildx build --platform linux/amd64,linux/arm64 …
 
 # Built on the builder's own platform for the target's: Go cross-compiles, an emulator would take minutes.
@@ -12,8 +12,9 @@ COPY . .
 ARG TARGETOS
 ARG TARGETARCH
 ARG VERSION=unknown
+ARG REVISION=unknown
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /image/shipperd ./cmd/shipperd && \
+    go build -trimpath -ldflags "-s -w -X main.version=$VERSION -X main.commit=$REVISION" -o /image/shipperd ./cmd/shipperd && \
     mkdir -p /image/var/lib/shipperd
 
 FROM scratch

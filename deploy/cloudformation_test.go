@@ -384,13 +384,16 @@ func TestDaemonAndOneOffTasksMakeTheSameDocumentsWhereverTheyRun(t *testing.T) {
 			t.Errorf("documents (-DaemonTask +%s):\n%s", name, diff)
 		}
 	}
-	var matched []string
+	formats := map[string]string{}
 	for _, group := range loaded["DaemonTask"].Config.Groups {
-		matched = append(matched, group.Match)
+		formats[group.Match] = group.Format
 	}
-	slices.Sort(matched)
-	if diff := cmp.Diff(subscribedGroups(t, tmpl), matched); diff != "" {
+	if diff := cmp.Diff(subscribedGroups(t, tmpl), slices.Sorted(maps.Keys(formats))); diff != "" {
 		t.Errorf("configured groups (-subscribed +configured):\n%s", diff)
+	}
+	// Read as apache, an error's time would be its host and its client its date: the access log's columns.
+	if got := formats["ErrorLogGroup"]; got != "apache_error" {
+		t.Errorf("ErrorLogGroup: got format %s, want apache_error", got)
 	}
 }
 

@@ -116,7 +116,8 @@ func TestServicesWaitForHealthyOnesAndListenOnLoopback(t *testing.T) {
 		}
 		for other, after := range s.DependsOn {
 			target, ok := services[other]
-			if !ok || after.Condition != "service_healthy" || target.Healthcheck == nil {
+			healthy := after.Condition == "service_healthy" && target.Healthcheck != nil
+			if !ok || !healthy && (after.Condition != "service_completed_successfully" || other != oneShot) {
 				t.Errorf("%s: waits for %s to be %q, which it never says", name, other, after.Condition)
 			}
 		}
@@ -128,8 +129,32 @@ func TestServicesWaitForHealthyOnesAndListenOnLoopback(t *testing.T) {
 	}
 }
 
+// oneShot is the service that ends by itself.
+const oneShot = "dashboards"
+
+// Compose fails "up --wait" for a container that has ended, with 0 too, unless another one waits for its end.
+func TestUpMayWaitForTheServiceThatEnds(t *testing.T) {
+	services, _ := readCompose(t)
+	for _, s := range services {
+		if s.DependsOn[oneShot].Condition == "service_completed_successfully" {
+			return
+		}
+	}
+	t.Errorf("no service waits for the end of %s; make up would fail", oneShot)
+}
+
+// The image of the AWS command line has Amazon Linux 2's bash 4.2, which knows no name references.
+func TestProducerNeedsNoNewerShellThanItsImageHas(t *testing.T) {
+	if found := regexp.MustCompile(`\b(local|declare) -n\b.*`).FindString(string(readFile(t, "compose/produce.sh"))); found != "" {
+		t.Errorf("bash 4.2 does not know %s", found)
+	}
+}
+
 func TestContainerRunsWithoutRightsOrShell(t *testing.T) {
 	dockerfile := string(readFile(t, "../Dockerfile"))
+	if !strings.Contains(dockerfile, "-X main.version=$VERSION -X main.commit=$REVISION") { // it sees no repository
+		t.Error("the image's binary does not know what it was built from")
+	}
 	_, image, _ := strings.Cut(dockerfile, "\nFROM scratch\n")
 	for _, line := range []string{
 		"USER 65532:65532", `ENTRYPOINT ["/shipperd"]`, `CMD ["run"]`, "ENV SHIPPERD_ADMIN_LISTEN=:9477",

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -44,7 +45,7 @@ func TestReadmeNamesOnlyWhatExists(t *testing.T) {
 		readmeOutput: tmpl.outputs, readmeResource: tmpl.resources, readmeSetting: tmpl.parameters,
 	} {
 		for _, name := range find(pattern) {
-			if _, ok := declared[name]; !ok && name != "Enabled" && name != "ProxyCommand" { // of other tools
+			if _, ok := declared[name]; !ok && !slices.Contains([]string{"Enabled", "EnvironmentFile", "ProxyCommand"}, name) { // of other tools
 				t.Errorf("the template has no %s", name)
 			}
 		}

@@ -16,7 +16,7 @@ func TestUnitSupervisesByTheDaemonsOwnProgress(t *testing.T) {
 	settings := readUnit(t)
 	for key, want := range map[string][]string{
 		"Type":                     {"notify"},
-		"ExecStartPre":             {"/usr/bin/shipperd validate"},
+		"ExecStartPre":             nil, // its exit status 78 would not keep systemd from trying again
 		"ExecStart":                {"/usr/bin/shipperd run"},
 		"ExecReload":               {"/usr/bin/shipperd validate", "/bin/kill -HUP $MAINPID"},
 		"Restart":                  {"always"},

@@ -16,6 +16,8 @@ import (
 	"github.com/shipperd/shipperd/pkg/backfill"
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/deadletter"
+	"github.com/shipperd/shipperd/pkg/disk"
 	"github.com/shipperd/shipperd/pkg/logging"
 	"github.com/shipperd/shipperd/pkg/logsapi"
 	"github.com/shipperd/shipperd/pkg/pipeline"
@@ -39,7 +41,9 @@ func newBackfillCommand() *cobra.Command {
 		Long: `backfill reads the events of a log group in a time range and indexes them as the stream
 would have: same documents, same index, same ids, so that history and stream meet without
 a duplicate. (That FilterLogEvents names an event as its subscription does is an
-assumption for AWS.) A backfill that was stopped goes on with --resume.`,
+assumption for AWS.) A backfill that was stopped goes on with --resume. Its dead letters
+lie apart from the daemon's; where there are any, it says how to replay them and exits
+with 1.`,
 		Example: `  shipperd backfill --group AccessLogGroup --from 2026-11-01T00:00:00Z --to 2026-11-20T00:00:00Z
   shipperd backfill --resume`,
 		GroupID: groupSetup,
@@ -74,15 +78,21 @@ assumption for AWS.) A backfill that was stopped goes on with --resume.`,
 	return cmd
 }
 
-// runBackfill runs the job, or those that were stopped.
-func runBackfill(ctx context.Context, c config.Config, o backfillOptions, stdout, stderr io.Writer) (err error) {
+func runBackfill(ctx context.Context, c config.Config, o backfillOptions, stdout, stderr io.Writer) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	b, err := openBackfill(ctx, c, o, stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.out.close()) }()
+	if err := errors.Join(b.runJobs(ctx, o, stdout, stderr), b.out.close()); err != nil {
+		return err
+	}
+	return b.lettersLeft(ctx)
+}
+
+// runJobs runs the job, or those that were stopped.
+func (b *backfiller) runJobs(ctx context.Context, o backfillOptions, stdout, stderr io.Writer) (err error) {
 	jobs := []backfill.Job{o.job}
 	if o.resume {
 		if jobs, err = b.stopped(ctx); err != nil {
@@ -139,7 +149,7 @@ func openBackfill(ctx context.Context, c config.Config, o backfillOptions, stder
 	if err := d.openDocuments(); err != nil {
 		return nil, err
 	}
-	region := cmp.Or(o.logs.region, c.Kinesis.Region)
+	region := cmp.Or(o.logs.region, c.Kinesis.Region, regionOf(c.Kinesis.Stream))
 	if b.api, err = logsapi.NewClient(ctx, region, o.logs.endpoint); err != nil {
 		return nil, setupError{fmt.Errorf("--region: %w", err)}
 	}
@@ -158,6 +168,21 @@ func (b *backfiller) stopped(ctx context.Context) ([]backfill.Job, error) {
 		return nil, errors.New("no backfill was stopped; name --group and --from")
 	}
 	return jobs, nil
+}
+
+// lettersLeft is an error where there are dead letters of backfills: they lie apart from
+// the daemon's, where no alert sees them.
+func (b *backfiller) lettersLeft(ctx context.Context) error {
+	letters := b.daemon.config.DeadLetters
+	archive, err := deadletter.OpenArchive(ctx, disk.OS{}, letters, b.daemon.log)
+	if err != nil {
+		return err
+	}
+	segments, err := archive.Segments()
+	if len(segments) > 0 {
+		err = fmt.Errorf("events have become dead letters; mend what refused them, then run shipperd replay --set dead_letters.dir=%s", letters.Dir)
+	}
+	return errors.Join(err, archive.Close())
 }
 
 // run carries one job through a pipeline of its own. It ends by itself, or drains
@@ -187,18 +212,19 @@ func (b *backfiller) run(ctx context.Context, job backfill.Job, stderr io.Writer
 	return group.Wait()
 }
 
-// showBackfill rewrites a line of progress until ctx ends.
+// showBackfill tells of the progress until ctx ends.
 func showBackfill(ctx context.Context, source *backfill.Source, w io.Writer) {
+	line := newProgressLine(w)
+	defer line.end()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			fmt.Fprintln(w)
 			return
 		}
 		p := source.Progress()
-		fmt.Fprintf(w, "\r%3.0f %%, %d events, %s left ", 100*p.Fraction(), p.Events, p.Left.Round(time.Second))
+		line.tell("%3.0f %%, %d events, %s left ", 100*p.Fraction(), p.Events, p.Left.Round(time.Second))
 	}
 }

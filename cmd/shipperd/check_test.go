@@ -87,6 +87,17 @@ func TestValidateAcceptsAGoodFile(t *testing.T) {
 	}
 }
 
+// A daemon that reads such a file ends with the same code.
+func TestValidateOpensTheFilesThatTheIndexNeeds(t *testing.T) {
+	for _, text := range []string{"tls: {ca_file: /none}", "auth: {username: u, password_file: /none}"} {
+		file := writeFile(t, "kinesis: {stream: logs}\nelasticsearch: {endpoints: [search.example.com], "+text+"}\n")
+		code, stdout, stderr := command(t, "validate", "--config", file)
+		if code != exitConfig || stdout != "" || !strings.Contains(stderr, "_file: open /none: no such file") {
+			t.Errorf("%s: got exit %d, %q and %q, want %d and the file", text, code, stdout, stderr, exitConfig)
+		}
+	}
+}
+
 func TestCheckEnvironmentTriesEverythingAndNamesWhatFails(t *testing.T) {
 	index := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"version":{"number":"7.10.2"},"tagline":"You Know, for Search"}`))

@@ -97,11 +97,13 @@ func (d *daemon) run(ctx context.Context, reload func() (*config.Loaded, error))
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 	context.AfterFunc(beside, drain)
-	group.Go(func() error {
-		return admin.Serve(beside, d.config.Admin, admin.Deps{
-			Gatherer: d.registry, Progress: d.progress, Ready: func() error { return d.ready(ctx) }, Log: d.log,
+	if d.dry == nil { // else the daemon may run meanwhile, and listen there
+		group.Go(func() error {
+			return admin.Serve(beside, d.config.Admin, admin.Deps{
+				Gatherer: d.registry, Progress: d.progress, Ready: func() error { return d.ready(ctx) }, Log: d.log,
+			})
 		})
-	})
+	}
 	group.Go(func() error { return d.enricher.Run(beside) })
 	group.Go(func() error { return keepTemplate(beside) })
 	group.Go(func() error { return d.supervise(beside, ctx, reload) })

@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/config"
@@ -53,8 +52,9 @@ func newDemoCommand() *cobra.Command {
 		Short: "Run the whole pipeline on a synthetic site under attack, with nothing else installed",
 		Long: `demo starts a Kinesis endpoint in this process, puts the logs of a synthetic site
 that is being attacked on a stream, as CloudWatch Logs does, and carries them through
-the real pipeline: into NDJSON files, one line a document, or into an Elasticsearch.
-It ends when all events have arrived. The same seed makes the same events.`,
+the real pipeline: into NDJSON files, one line a document, or into an Elasticsearch,
+where it puts the index template if there is none. It ends when all events have
+arrived. The same seed makes the same events.`,
 		Example: `  shipperd demo
   shipperd demo --events 1000000 --out documents
   shipperd demo --elasticsearch http://127.0.0.1:9200`,
@@ -77,7 +77,14 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 	if o.events < 1 {
 		return usageError{fmt.Errorf("--events: %d is too few; write 1 or more", o.events)}
 	}
-	endpoint, stopEndpoint, err := serveKinesis(ctx)
+	running, stop := untilSignal(ctx)
+	defer stop()
+	defer func() {
+		if running.Err() != nil {
+			err = errors.New("stopped before all events were indexed")
+		}
+	}()
+	endpoint, stopEndpoint, err := serveKinesis(running)
 	if err != nil {
 		return err
 	}
@@ -89,7 +96,7 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 	defer os.RemoveAll(state)
 
 	summary := demo.NewSummary()
-	ctx, finish := context.WithCancel(ctx)
+	ctx, finish := context.WithCancel(running)
 	defer finish()
 	d, err := newDemonstration(ctx, o, endpoint, state, summary, stderr)
 	if err != nil {
@@ -101,6 +108,7 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 		defer finish()
 		return d.pipe.Run(ctx)
 	})
+	group.Go(func() error { return d.keepTemplate(ctx) })
 	group.Go(func() error {
 		err := demo.Load(ctx, func(ctx context.Context, key string, data []byte) error {
 			_, err := d.client.PutRecord(ctx, &sdk.PutRecordInput{StreamName: new(demoStream), PartitionKey: &key, Data: data})
@@ -130,25 +138,21 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 	return err
 }
 
-// showProgress waits until all events are there or ctx ends. On a terminal it
-// rewrites one line meanwhile.
+// showProgress waits until all events are there or ctx ends.
 func showProgress(ctx context.Context, summary *demo.Summary, events int, w io.Writer) {
-	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		w = io.Discard
-	}
+	line := newProgressLine(w)
+	defer line.end()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		done := summary.Documents()
-		fmt.Fprintf(w, "\r%d of %d events indexed", done, events)
+		line.tell("%d of %d events indexed", done, events)
 		if done >= events {
-			fmt.Fprintln(w)
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			fmt.Fprintln(w)
 			return
 		}
 	}
@@ -178,7 +182,9 @@ func serveKinesis(ctx context.Context) (url string, stop func() error, err error
 type demonstration struct {
 	client *sdk.Client
 	out    output
-	pipe   *pipeline.Pipeline
+	// keepTemplate goes on until the index template is in effect.
+	keepTemplate func(context.Context) error
+	pipe         *pipeline.Pipeline
 }
 
 // newDemonstration puts the daemon's own parts together.
@@ -187,10 +193,17 @@ func newDemonstration(ctx context.Context, o demoOptions, endpoint, state string
 	c.Kinesis.Stream = demoStream
 	c.Kinesis.Limits.Idle = 100 * time.Millisecond // a demonstration is not to wait a second for its last records
 	c.Elasticsearch.Endpoints = []string{o.elasticsearch}
+	if o.elasticsearch == "" {
+		c.Elasticsearch.Template = templateOff // files have none
+	}
 	c.Checkpoint.File = filepath.Join(state, "checkpoint.json")
 	c.DeadLetters.Dir = filepath.Join(state, "dead-letters")
 	d := &daemon{config: c, registry: prometheus.NewRegistry(), progress: &progress.Monitor{}}
 	d.log, d.level = logging.New(logging.Config{Level: "warn", Format: "console"}, stderr)
+	keepTemplate, err := d.startTemplate(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := d.openDocuments(); err != nil {
 		return nil, err
 	}
@@ -218,7 +231,7 @@ func newDemonstration(ctx context.Context, o demoOptions, endpoint, state string
 	}
 	out.sink = summary.Watch(out.sink)
 	budget, records := d.newBudget()
-	return &demonstration{client, out, d.newPipeline(out, pipeline.Deps{
+	return &demonstration{client, out, keepTemplate, d.newPipeline(out, pipeline.Deps{
 		Source:     kinesis.NewSource(stream, out.store, budget, records),
 		Budget:     budget,
 		Records:    records,

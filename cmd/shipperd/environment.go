@@ -147,12 +147,17 @@ func checkTemplate(ctx context.Context, c config.Config) (string, error) {
 	case !effect.Ours && effect.Winner == "":
 		return "", errors.New("new indices do not get it; run shipperd setup")
 	case !effect.Ours:
-		return "", fmt.Errorf("another template wins: %q has a higher priority", effect.Winner)
+		return "", otherWins(effect)
 	}
 	if len(effect.Earlier) > 0 {
 		found += fmt.Sprintf("; %s had other mappings first and keep them: give another writer another prefix, or switch at 00:00 UTC", strings.Join(effect.Earlier, " "))
 	}
 	return found, nil
+}
+
+// otherWins says what a person has to do where a template of their own is in the way.
+func otherWins(effect template.Effect) error {
+	return fmt.Errorf("another template wins: %q has a higher priority; lower that, or take these indices out of its patterns", effect.Winner)
 }
 
 // checkFolder makes sure that files can be made in dir, or in the folder that it

@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/spf13/cobra"
 
 	"github.com/shipperd/shipperd/pkg/config"
@@ -34,12 +36,32 @@ func (f *configFlags) load() (*config.Loaded, error) {
 	return config.Load(f.file, overrides...)
 }
 
+// What stands in for a key that a command has no use for, and that has no default.
+const (
+	unusedStream    = "kinesis.stream=unused"
+	unusedEndpoints = "elasticsearch.endpoints=unused.invalid"
+)
+
+// without leaves out keys that the command has no use for.
+func (f *configFlags) without(unused ...string) *configFlags {
+	return &configFlags{file: f.file, set: slices.Concat(f.set, unused)}
+}
+
 // logsFlags are the flags of every command that asks CloudWatch Logs.
 type logsFlags struct{ region, endpoint string }
 
 func (f *logsFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.region, "region", "", "AWS region (default: kinesis.region, else the SDK's)")
+	cmd.Flags().StringVar(&f.region, "region", "", "AWS region (default: the stream's, else the SDK's)")
 	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of an emulator")
+}
+
+// regionOf returns the region in a stream's ARN; a name has none.
+func regionOf(stream string) string {
+	parsed, err := arn.Parse(stream)
+	if err != nil {
+		return ""
+	}
+	return parsed.Region
 }
 
 // timeFlag adds a flag whose value is a time; its usage says what for.

@@ -40,6 +40,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	refuseUnknown(root)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.As(err, new(silent)) {
 		fmt.Fprintf(logging.Terminal(stderr), "shipperd: %v\n", err) // it may quote a peer
@@ -95,11 +96,11 @@ indexes it into Elasticsearch 7, Amazon Elasticsearch Service or OpenSearch.`,
 		SilenceErrors: true,
 		Args:          noArgs,
 
+		Version:           build().String(),
 		DisableAutoGenTag: true, // manual pages say when they were made by themselves
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-
-		SuggestionsMinimumDistance: 2,
+		RunE:              showHelp,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	root.SetHelpCommandGroupID(groupCheck)
@@ -109,6 +110,32 @@ indexes it into Elasticsearch 7, Amazon Elasticsearch Service or OpenSearch.`,
 		newSetupCommand(), newSubscribeCommand(), newBackfillCommand(),
 		newValidateCommand(), newConfigCommand(), newParseCommand(), newHealthcheckCommand(), newVersionCommand(), newManCommand())
 	return root
+}
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// refuseUnknown has the commands that cobra adds refuse what they do not know. Left
+// alone they print help into whatever completion file was wanted, and exit with 0.
+// The root's output has been set: completions go to what it is now.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if topic, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return errors.Join(err, noArgs(topic, rest))
+				}
+				return nil
+			}
+		case "completion":
+			cmd.Args, cmd.RunE = noArgs, showHelp
+			for _, shell := range cmd.Commands() {
+				shell.Args = noArgs
+			}
+		}
+	}
 }
 
 // wrongFlag explains a flag that cannot be understood, with the nearest one where
@@ -135,6 +162,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	err := fmt.Errorf("unknown command or argument %q", args[0])
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		err = fmt.Errorf("%w; did you mean %q?", err, near[0])
 	}

@@ -4,12 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/shipperd/shipperd/pkg/config"
+	"github.com/shipperd/shipperd/pkg/elastic/elasticfake"
 	"github.com/shipperd/shipperd/pkg/pipeline"
 )
 
@@ -41,12 +48,17 @@ func TestWrongCommandLinesAreUsageErrors(t *testing.T) {
 		{[]string{"run", "--confg", "x"}, "did you mean --config?"},
 		{[]string{"run", "-x"}, "-x"},
 		{[]string{"version", "please"}, `"please"`},
+		{[]string{"config", "shwo"}, `did you mean "show"?`},
+		{[]string{"completion", "tcsh"}, `"tcsh"`},
+		{[]string{"completion", "bash", "now"}, `"now"`},
+		{[]string{"help", "rum"}, `did you mean "run"?`},
+		{[]string{"help", "config", "shwo"}, `did you mean "show"?`},
 		{[]string{"demo", "--events", "0"}, "--events"},
 		{[]string{"demo", "--events", "many"}, "--events"},
 	} {
-		code, _, stderr := command(t, tt.args...)
-		if code != exitUsage || !strings.Contains(stderr, tt.want) {
-			t.Errorf("%q: got exit %d and %q, want %d and %s", tt.args, code, stderr, exitUsage, tt.want)
+		code, stdout, stderr := command(t, tt.args...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%q: got exit %d, %q and %q, want %d, nothing and %s", tt.args, code, stdout, stderr, exitUsage, tt.want)
 		}
 	}
 }
@@ -66,11 +78,55 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
-	code, stdout, _ := command(t, "version")
-	for _, want := range []string{"shipperd " + version, "commit", "go1."} {
-		if code != exitDone || !strings.Contains(stdout, want) {
-			t.Errorf("got exit %d and %q, want %q in it", code, stdout, want)
+	for _, args := range []string{"version", "--version"} {
+		code, stdout, _ := command(t, args)
+		for _, want := range []string{"shipperd " + version + ",", "commit", "go1."} {
+			if code != exitDone || !strings.Contains(stdout, want) {
+				t.Errorf("%s: got exit %d and %q, want %q in it", args, code, stdout, want)
+			}
 		}
+	}
+}
+
+// Without its template an index of Elasticsearch would take addresses for text, in the
+// demo's documents and in those that come later that day.
+func TestDemoPutsTheTemplate(t *testing.T) {
+	index := &elasticfake.Server{}
+	var puts []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			puts = append(puts, fmt.Sprintf("%s before %d documents", r.URL.Path, index.Count()))
+		}
+		index.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	code, _, stderr := command(t, "demo", "--events", "20", "--elasticsearch", server.URL)
+	want := []string{"/_index_template/shipperd-cwl before 0 documents"}
+	if diff := cmp.Diff(want, puts); code != exitDone || index.Count() != 20 || diff != "" {
+		t.Errorf("got exit %d, %d documents and %s; puts (-want +got):\n%s", code, index.Count(), stderr, diff)
+	}
+}
+
+// Ctrl-C in the middle: what the demo keeps for itself does not stay behind.
+func TestDemoThatIsStoppedTidiesUp(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	var once sync.Once
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		once.Do(func() { // a second signal would end the process at once
+			if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+				t.Error(err)
+			}
+		})
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	code, _, stderr := command(t, "demo", "--elasticsearch", server.URL)
+	if code != exitFailed || !strings.Contains(stderr, "shipperd: stopped before all events were indexed\n") {
+		t.Errorf("got exit %d and %s, want %d and that it was stopped", code, stderr, exitFailed)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("got %v left behind, %v", left, err)
 	}
 }
 

@@ -54,8 +54,7 @@ endpoints here.`,
 
 // documents loads what decides about documents; stream and endpoints may be missing.
 func (f *configFlags) documents() (*document.Documents, error) {
-	f.set = append(f.set, "kinesis.stream=unused", "elasticsearch.endpoints=unused.invalid")
-	loaded, err := f.load()
+	loaded, err := f.without(unusedStream, unusedEndpoints).load()
 	if err != nil {
 		return nil, err
 	}

@@ -91,11 +91,12 @@ func runReduced(ctx context.Context, c config.Config, index string, stdout, stde
 	if index == "" {
 		index = c.Documents.IndexPrefix + "*"
 	}
+	line := newProgressLine(stderr)
 	r := replay.Reduced{Sink: caller, Decoder: documents.NewDecoder(), Index: index, Report: func(p replay.ReducedProgress) {
-		fmt.Fprintf(stderr, "\r%d reduced documents found, %d repaired", p.Found, p.Repaired)
+		line.tell("%d reduced documents found, %d repaired", p.Found, p.Repaired)
 	}}
 	p, err := r.Run(ctx)
-	fmt.Fprintln(stderr)
+	line.end()
 	fmt.Fprintf(stdout, "%d reduced documents found, %d repaired, %d refused again, %d changed meanwhile\n", p.Found, p.Repaired, p.Refused, p.Changed)
 	return err
 }
@@ -122,15 +123,16 @@ func runReplay(ctx context.Context, c config.Config, filter deadletter.Filter, s
 	if err != nil {
 		return setupError{fmt.Errorf("elasticsearch: %w", advised(err))}
 	}
+	line := newProgressLine(stderr)
 	r := replay.Replay{
 		Archive: archive, Filter: filter, Sink: sink, Kept: kept, IndexSuffix: suffix,
 		NewDecoder: func() replay.Decoder { return documents.NewDecoder() },
 		Report: func(p replay.Progress) {
-			fmt.Fprintf(stderr, "\r%d letters sent, %d delivered, %d of %d MiB", p.Sent, p.Delivered, p.Bytes>>20, p.Total>>20)
+			line.tell("%d letters sent, %d delivered, %d of %d MiB", p.Sent, p.Delivered, p.Bytes>>20, p.Total>>20)
 		},
 	}
 	p, err := r.Run(ctx)
-	fmt.Fprintln(stderr)
+	line.end()
 	fmt.Fprintf(stdout, "%d letters sent, %d delivered and taken out, %d stay, %d not chosen\n", p.Sent, p.Delivered, p.Kept(), p.Skipped)
 	if err == nil && p.Kept() > 0 {
 		err = fmt.Errorf("of the letters sent %d stay, one of them because of this: %s", p.Kept(), p.Why)

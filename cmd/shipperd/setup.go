@@ -43,7 +43,8 @@ func newSetupCommand() *cobra.Command {
 policy, because nothing is ever deleted unless asked; with --kibana the dashboards. It
 may be repeated at any time. What a person has edited is shown and left alone unless
 --force is given. A template takes effect in indices that are made after it: the
-indices of today keep their mapping until 00:00 UTC.`,
+indices of today keep their mapping until 00:00 UTC. The configuration may lack the
+stream here, and with --out the endpoints.`,
 		Example: `  shipperd setup --dry-run
   shipperd setup --shards 2 --replicas 1 --retention 90d
   shipperd setup --kibana https://search.example.com/_dashboards
@@ -54,7 +55,11 @@ indices of today keep their mapping until 00:00 UTC.`,
 			if err := o.check(retention); err != nil {
 				return usageError{err}
 			}
-			loaded, err := flags.load()
+			unused := []string{unusedStream}
+			if o.out != "" {
+				unused = append(unused, unusedEndpoints)
+			}
+			loaded, err := flags.without(unused...).load()
 			if err != nil {
 				return err
 			}
@@ -227,7 +232,7 @@ func (s *setup) template(ctx context.Context, cluster *template.Cluster) error {
 	case effect.Ours:
 		s.say("  verified: a new index gets it")
 	default:
-		s.say("  another template wins: %q has a higher priority", effect.Winner)
+		s.say("  %v", otherWins(effect))
 		left = errLeft
 	}
 	return left

@@ -139,7 +139,7 @@ func rigSetup(t *testing.T) (*fakeCluster, *fakeKibana, func(args ...string) (in
 	t.Cleanup(kibanaServer.Close)
 	return cluster, boards, func(args ...string) (int, string) {
 		args = append([]string{"setup", "--kibana", kibanaServer.URL + "/base",
-			"--set", "kinesis.stream=logs", "--set", "elasticsearch.endpoints=" + clusterServer.URL}, args...)
+			"--set", "elasticsearch.endpoints=" + clusterServer.URL}, args...)
 		code, stdout, stderr := command(t, args...)
 		return code, stdout + stderr
 	}
@@ -202,8 +202,7 @@ func TestSetupSaysWhatWasRefused(t *testing.T) {
 
 func TestSetupWritesFilesForAKibanaThatNoProgramReaches(t *testing.T) {
 	dir := t.TempDir()
-	code, stdout, stderr := command(t, "setup", "--out", dir, "--shards", "2", "--retention", "7d",
-		"--set", "kinesis.stream=logs", "--set", "elasticsearch.endpoints=search.example.com", "--set", "documents.index_prefix=shop")
+	code, stdout, stderr := command(t, "setup", "--out", dir, "--shards", "2", "--retention", "7d", "--set", "documents.index_prefix=shop")
 	if code != exitDone || !strings.Contains(stdout, "PUT _index_template/shipperd-shop") {
 		t.Fatalf("got exit %d, %s, %s", code, stdout, stderr)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -32,9 +33,7 @@ line, and shipperd makes the pattern's fields itself.`,
   shipperd subscribe test --format sshd --file /var/log/secure`,
 		GroupID: groupSetup,
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-
-		SuggestionsMinimumDistance: 2,
+		RunE:    showHelp,
 	}
 	cmd.AddCommand(newSubscribePlanCommand(false), newSubscribePlanCommand(true),
 		newSubscribeStatusCommand(), newSubscribeRemoveCommand(), newSubscribeTestCommand())
@@ -77,7 +76,7 @@ func (o *subscribeOptions) addPattern(cmd *cobra.Command) {
 
 func (o *subscribeOptions) manager(cmd *cobra.Command) (*subscription.Manager, error) {
 	log, _ := logging.New(logging.DefaultConfig(), cmd.ErrOrStderr())
-	api, err := logsapi.NewClient(cmd.Context(), o.logs.region, o.logs.endpoint)
+	api, err := logsapi.NewClient(cmd.Context(), cmp.Or(o.logs.region, regionOf(o.request.Stream)), o.logs.endpoint)
 	if err != nil {
 		return nil, setupError{fmt.Errorf("--region: %w", err)}
 	}

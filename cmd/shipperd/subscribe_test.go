@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +38,42 @@ func TestWrongSubscriptionsAreUsageErrorsBeforeAnyCall(t *testing.T) {
 			if !strings.Contains(stderr, want) {
 				t.Errorf("%q: got %s\nwant %s in it", tt.args, stderr, want)
 			}
+		}
+	}
+}
+
+// Without any other region than the one in the stream's ARN.
+func TestRegionIsTheStreams(t *testing.T) {
+	const arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/logs"
+	calls := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case calls <- r.Header.Get("Authorization"):
+		default:
+		}
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	defer server.Close()
+	for name, value := range map[string]string{
+		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": "/none", "AWS_SHARED_CREDENTIALS_FILE": "/none",
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": server.URL,
+	} {
+		t.Setenv(name, value)
+	}
+	config := writeFile(t, "kinesis: {stream: '"+arn+"'}\nelasticsearch: {endpoints: ['"+server.URL+"'], template: 'off'}\ncheckpoint: {file: "+t.TempDir()+"/c}\n")
+	for _, args := range [][]string{
+		{"subscribe", "plan", "--group", "g", "--role", "arn:aws:iam::123456789012:role/r", "--stream", arn},
+		{"subscribe", "remove", "--group", "g", "--stream", arn},
+		{"backfill", "--group", "g", "--from", "2026-11-01T00:00:00Z", "--config", config},
+	} {
+		code, _, stderr := command(t, args...)
+		select {
+		case signed := <-calls:
+			if !strings.Contains(signed, "/eu-west-1/") {
+				t.Errorf("%q: got a call signed %q, want it in eu-west-1", args, signed)
+			}
+		default:
+			t.Errorf("%q: got exit %d and %s, want a call in eu-west-1", args, code, stderr)
 		}
 	}
 }

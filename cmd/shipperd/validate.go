@@ -43,6 +43,12 @@ missing; it changes nothing.`,
 			if err != nil && !errors.As(err, &mistakes) {
 				return err
 			}
+			if err == nil {
+				// Load leaves these files to whoever reaches the index: parse does without them.
+				if _, err := newCaller(cmd.Context(), loaded.Config.Elasticsearch); err != nil {
+					mistakes = config.Mistakes{{Origin: config.Origin{Source: loaded.File}, Message: err.Error()}}
+				}
+			}
 			report := validation{File: loaded.File, Mistakes: mistakes, Warnings: loaded.Warnings}
 			if environment && len(mistakes) == 0 {
 				report.Checks = checkEnvironment(cmd.Context(), loaded.Config)
@@ -118,7 +124,7 @@ func newConfigCommand() *cobra.Command {
 		Short:   "Look at the configuration",
 		GroupID: groupCheck,
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:    showHelp,
 	}
 	var flags configFlags
 	show := &cobra.Command{

@@ -11,6 +11,9 @@ import (
 // version is set by the linker for releases; a build from a checkout says devel.
 var version = "devel"
 
+// commit is set by the linker where the build sees no repository, as in the image's.
+var commit = "unknown" //nolint:gochecknoglobals // only a variable can be set
+
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -18,8 +21,7 @@ func newVersionCommand() *cobra.Command {
 		GroupID: groupCheck,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := build()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "shipperd %s, commit %s, %s, %s/%s\n", b.version, b.commit, b.goVersion, runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), build())
 			return err
 		},
 	}
@@ -28,16 +30,19 @@ func newVersionCommand() *cobra.Command {
 // buildInfo says what this binary was made from.
 type buildInfo struct{ version, commit, goVersion string }
 
+func (b buildInfo) String() string {
+	return fmt.Sprintf("shipperd %s, commit %s, %s, %s/%s", b.version, b.commit, b.goVersion, runtime.GOOS, runtime.GOARCH)
+}
+
 func build() buildInfo {
-	b := buildInfo{version: version, commit: "unknown", goVersion: runtime.Version()}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			b.commit = s.Value[:min(12, len(s.Value))]
+	b := buildInfo{version: version, commit: commit, goVersion: runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				b.commit = s.Value
+			}
 		}
 	}
+	b.commit = b.commit[:min(12, len(b.commit))]
 	return b
 }

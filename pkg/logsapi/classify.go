@@ -29,7 +29,8 @@ func passing(err error) bool {
 			return true // the service itself failed
 		}
 	}
-	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+	// The SDK makes one with status 0 where there was no reply; why is inside.
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.HTTPStatusCode() != 0 {
 		// What is left of 5xx came from a proxy, and an error with 200 is a reply that
 		// was cut off. Any other status refuses: credentials, permissions, parameters.
 		status := response.HTTPStatusCode()

@@ -62,6 +62,20 @@ func TestOnlyWhatHealsByItselfIsRepeated(t *testing.T) {
 	}
 }
 
+// The SDK wraps a call that got no reply into a reply's error of status 0.
+func TestNoConnectionIsRepeated(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	client, err := NewClient(t.Context(), "us-east-1", "http://127.0.0.1:1") // nobody is there
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{})
+	if err == nil || !passing(err) {
+		t.Errorf("passing(%v): got false, want true", err)
+	}
+}
+
 func TestCallsKeepTheAccountsPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewCaller(zap.NewNop())

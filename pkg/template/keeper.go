@@ -78,7 +78,7 @@ func (k *Keeper) try(ctx context.Context) Effect {
 	case state == Absent:
 		k.complain("there is no index template; run shipperd setup")
 	case !effect.Ours:
-		k.complain("another index template of higher priority wins", zap.String("template", effect.Winner))
+		k.complain("another index template of higher priority wins; lower that, or take these indices out of its patterns", zap.String("template", effect.Winner))
 	default:
 		k.settled = true
 		k.installed.Set(1)

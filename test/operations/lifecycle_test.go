@@ -157,7 +157,10 @@ func TestDryRunPrintsAndKeepsNothing(t *testing.T) {
 	s := newSite(t, nil, nil)
 	s.put("seen")
 	p := s.daemon(t)
-	p.Launch(p.Command(context.WithoutCancel(t.Context()), "run", "--dry-run")) // what it prints goes to the log
+	// What it prints goes to the log. It serves nothing that says when it is ready.
+	if err := p.Daemon.Launch(p.Command(context.WithoutCancel(t.Context()), "run", "--dry-run")); err != nil {
+		t.Fatal(err)
+	}
 	p.Await(func() error {
 		log, err := p.Log()
 		if err == nil && !bytes.Contains(log, []byte(`"@message":"seen"`)) {
