@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -40,7 +41,7 @@ func DefaultConfig() Config { return Config{Listen: "127.0.0.1:9477"} }
 // Validate reports every value that cannot work, by its key.
 func (c Config) Validate() error {
 	var errs []error
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+	if _, err := hostOf(c.Listen); err != nil {
 		errs = append(errs, fmt.Errorf("admin.listen: %q is no address; write it as 127.0.0.1:9477", c.Listen))
 	}
 	if c.WebConfig != "" {
@@ -59,12 +60,21 @@ func (c Config) Validate() error {
 
 // isLoopback says whether address can be reached from this machine only.
 func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
+	host, err := hostOf(address)
 	if err != nil {
 		return false
 	}
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// hostOf returns the host of host:port, if the port is one.
+func hostOf(address string) (host string, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	return host, err
 }
 
 // stuckLimit is how long a stage may be at work without a step: twice the longest

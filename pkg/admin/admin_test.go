@@ -283,5 +283,8 @@ func TestProfilesAndPlainHealthAreOnTheLoopbackInterfaceOnly(t *testing.T) {
 
 func ExampleConfig_Validate() {
 	fmt.Println(Config{Listen: "9477"}.Validate())
-	// Output: admin.listen: "9477" is no address; write it as 127.0.0.1:9477
+	fmt.Println(Config{Listen: "127.0.0.1:94770"}.Validate())
+	// Output:
+	// admin.listen: "9477" is no address; write it as 127.0.0.1:9477
+	// admin.listen: "127.0.0.1:94770" is no address; write it as 127.0.0.1:9477
 }

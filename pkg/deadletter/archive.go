@@ -165,6 +165,9 @@ func (f *Filter) Validate() error {
 	if _, err := path.Match(f.Index, ""); err != nil {
 		return fmt.Errorf("index pattern %q: %w", f.Index, err)
 	}
+	if !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return fmt.Errorf("no letter is from %s or later and before %s", f.Since.Format(time.RFC3339), f.Until.Format(time.RFC3339))
+	}
 	return nil
 }
 

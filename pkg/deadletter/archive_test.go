@@ -75,7 +75,7 @@ func TestFilterChoosesLetters(t *testing.T) {
 			t.Errorf("%s: got %v for an event, %v for a record, want %v, %v", name, got, too, test.letter, test.recordToo)
 		}
 	}
-	for _, wrong := range []Filter{{Reasons: []string{"bored"}}, {Index: "cwl-["}} {
+	for _, wrong := range []Filter{{Reasons: []string{"bored"}}, {Index: "cwl-["}, {Since: l.Time, Until: l.Time}} {
 		if wrong.Validate() == nil {
 			t.Errorf("%v is accepted", wrong)
 		}
