@@ -17,7 +17,7 @@ import (
 )
 
 // recordOverhead is what a record takes besides its data: 168 bytes of Record, 64
-// of sequence number, 112 in the shard's tracker, 72 in the reply and 96 of what
+// of sequence number, 104 in the shard's tracker, 72 in the reply and 96 of what
 // that points to.
 const recordOverhead = 512
 
