@@ -34,11 +34,12 @@ type reader struct {
 	iterator *string             // nil: to be opened
 	at       checkpoint.Position // where to open: the last record read, or what the store had
 	readTo   time.Time           // what arrived until then has been read, or had settled; zero: not known
+	exact    bool                // readTo is not merely when an idle shard had its last record
 	gap      bool                // records since gapFrom may be lost; the first one read ends the gap
 	gapFrom  time.Time
 	children []types.ChildShard // of a closed shard, from its last reply
 	known    bool               // the service has had the shard: it is gone when it is not found
-	shut     bool               // a listing has the shard closed
+	shut     bool // a listing has the shard closed
 }
 
 func newReader(r *run, id string) *reader {
@@ -299,6 +300,7 @@ func (r *reader) progressed(now time.Time, out *sdk.GetRecordsOutput) {
 	retention := time.Duration(r.retention.Load())
 	oldest := now.Add(-retention)
 	overdue := retention > 0 && !r.readTo.IsZero() && r.readTo.Before(oldest)
+	closed := out.NextShardIterator == nil
 	if n := len(out.Records); n > 0 {
 		// A first record that is older still is of a service that drops none (emulators).
 		first := aws.ToTime(out.Records[0].ApproximateArrivalTimestamp)
@@ -306,12 +308,18 @@ func (r *reader) progressed(now time.Time, out *sdk.GetRecordsOutput) {
 			r.beginGap()
 		}
 		r.readTo = aws.ToTime(out.Records[n-1].ApproximateArrivalTimestamp)
-	} else if overdue && out.NextShardIterator == nil {
-		r.beginGap() // nothing is left of a closed shard
+	} else if overdue && (closed || r.exact) {
+		r.beginGap() // nothing is left of what may have come
 	}
-	if lag := out.MillisBehindLatest; lag != nil && *lag == 0 {
-		r.readTo = now
+	lag := out.MillisBehindLatest
+	if closed || lag == nil && len(out.Records) > 0 {
+		return // of a closed shard it says nothing of its children
 	}
+	behind := time.Duration(aws.ToInt64(lag)) * time.Millisecond
+	if at := now.Add(-behind); at.After(r.readTo) {
+		r.readTo = at
+	}
+	r.exact = r.exact || behind == 0
 }
 
 // beginGap notes that records which have not been read may be lost.
@@ -369,8 +377,12 @@ func (r *reader) finish(ctx context.Context) error {
 		return ctx.Err()
 	}
 	killpoint.Here(killpoint.ShardEnded)
+	over := &end{shard: r.id, children: r.children}
+	if r.exact {
+		over.after = r.readTo
+	}
 	select {
-	case r.news <- news{ended: &end{shard: r.id, children: r.children}}:
+	case r.news <- news{ended: over}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
