@@ -39,7 +39,8 @@ type reader struct {
 	gapFrom  time.Time
 	children []types.ChildShard // of a closed shard, from its last reply
 	known    bool               // the service has had the shard: it is gone when it is not found
-	shut     bool // a listing has the shard closed
+	made     time.Time          // when the reader was
+	shut     bool               // a listing has the shard closed
 }
 
 func newReader(r *run, id string) *reader {
@@ -54,6 +55,7 @@ func newReader(r *run, id string) *reader {
 		at:     at,
 		readTo: at.Arrival,
 		known:  listed,
+		made:   time.Now(),
 	}
 }
 
@@ -263,7 +265,7 @@ func (r *reader) missing(ctx context.Context, failure *callError) (ended bool, e
 	switch {
 	case err != nil:
 		return false, err // the stream itself may be gone
-	case shard == nil && r.known:
+	case shard == nil && (r.known || time.Since(r.made) > time.Duration(r.retention.Load())):
 		r.beginGap() // all that the shard held has expired
 		return true, nil
 	case shard == nil:

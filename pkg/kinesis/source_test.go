@@ -577,6 +577,38 @@ func TestChildThatTheServiceDoesNotKnowYetHasNotExpired(t *testing.T) {
 	})
 }
 
+// A child that no answer has had may be gone for good when an outage ends.
+func TestChildThatExpiredBeforeTheServiceWasHeardAgainHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		outage := false
+		for _, op := range []string{opIterator, opRecords, opList, opDescribe} {
+			w.hook(op, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+				if outage {
+					return nil, kinesisfake.ErrReset
+				}
+				out, err := next()
+				if records, ok := out.(*sdk.GetRecordsOutput); ok && len(records.ChildShards) > 0 {
+					outage = true
+				}
+				return out, err
+			})
+		}
+		w.at(2*time.Second, func() {
+			left, _ := w.stream.Split(shardName(0))
+			w.at(time.Hour, func() {
+				left, _ := w.stream.Split(left)
+				w.at(59*time.Hour, func() { w.put(left, "grandchild", 3) })
+			})
+		})
+		w.at(60*time.Hour, func() { outage = false })
+		w.mustRun(61 * time.Hour)
+		if diff := cmp.Diff(seq("grandchild", 3), of("grandchild", w.seen())); diff != "" {
+			t.Errorf("records of the grandchild (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // A shard that was made and has ended while listing failed is in the next listing.
 //
 // Scenario: Kinesis T4.
