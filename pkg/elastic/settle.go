@@ -161,7 +161,7 @@ func (b *batch) settleItems(ctx context.Context, u unit, r *reply) error {
 		b.sink.metrics.items[item.class].Inc()
 		if (item.class == accepted || item.class == duplicate) && d.index != last {
 			last = d.index
-			b.sink.accepts(last, now)
+			b.sink.accepts(last, now, r.sent)
 		}
 		switch item.class {
 		case accepted:
