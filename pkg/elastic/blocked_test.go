@@ -126,3 +126,30 @@ func TestSlowReplyFromBeforeTheBlockIsNoWitness(t *testing.T) {
 		writes.Wait()
 	})
 }
+
+// A full store makes batches wait with their documents, which are in the budget; their
+// letters are not.
+func TestLettersAreMadeAFewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
+			return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
+				if d.Index == today {
+					return rejectAs(403, typeClusterBlock)
+				}
+				return nil
+			}}
+		}}, nil)
+		var writes sync.WaitGroup
+		r := makeRecord("a", today, 1000)
+		writes.Go(func() { w.write(r) })
+		for i := range 17 {
+			<-time.After(time.Minute)
+			w.write(makeRecord(fmt.Sprint("other", i), "cwl-2026.11.21", 1))
+		}
+		writes.Wait()
+		want(t, "outcomes", outcomes(r), map[string]int{"dead_lettered": 1000})
+		if w.letters.most > 100 {
+			t.Errorf("got %d letters at once, want 100 at most", w.letters.most)
+		}
+	})
+}
