@@ -69,6 +69,9 @@ func (s *Sink) send(ctx context.Context, e *endpoint, docs []doc, compress bool)
 			r.fault.reason = s.scrub(err.Error())
 		}
 	}
+	if (r.class == blocked || r.class == paused) && s.endpoints.othersWell(e) {
+		r.class = busy // a fault of this endpoint, as long as the others do not say it too
+	}
 	return r
 }
 
