@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -581,15 +582,15 @@ func TestChildThatTheServiceDoesNotKnowYetHasNotExpired(t *testing.T) {
 func TestChildThatExpiredBeforeTheServiceWasHeardAgainHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		outage := false
+		var outage atomic.Bool
 		for _, op := range []string{opIterator, opRecords, opList, opDescribe} {
 			w.hook(op, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
-				if outage {
+				if outage.Load() {
 					return nil, kinesisfake.ErrReset
 				}
 				out, err := next()
 				if records, ok := out.(*sdk.GetRecordsOutput); ok && len(records.ChildShards) > 0 {
-					outage = true
+					outage.Store(true)
 				}
 				return out, err
 			})
@@ -601,7 +602,7 @@ func TestChildThatExpiredBeforeTheServiceWasHeardAgainHasEnded(t *testing.T) {
 				w.at(59*time.Hour, func() { w.put(left, "grandchild", 3) })
 			})
 		})
-		w.at(60*time.Hour, func() { outage = false })
+		w.at(60*time.Hour, func() { outage.Store(false) })
 		w.mustRun(61 * time.Hour)
 		if diff := cmp.Diff(seq("grandchild", 3), of("grandchild", w.seen())); diff != "" {
 			t.Errorf("records of the grandchild (-want +got):\n%s", diff)
