@@ -28,7 +28,8 @@ type Position struct {
 	Sequence string    `json:"sequence,omitempty"` // of AfterSequence
 	Time     time.Time `json:"time,omitzero"`      // of AtTimestamp
 	// Arrival is the arrival time of the record at Sequence: the start of the gap
-	// when that record has been trimmed before it could be read on from.
+	// when that record has been trimmed before it could be read on from. Of TrimHorizon
+	// it is a time when the shard's parents were still open, where that is known.
 	Arrival time.Time `json:"arrival,omitzero"`
 }
 

@@ -11,7 +11,8 @@ import (
 //
 // Tickets number the shard's records from 0 in the order of Begin; entries is a
 // ring over the tickets first … next-1, so that Begin and Settle take constant
-// time and memory follows the span.
+// time and memory follows the span. Of settled records in a row only the last has
+// its position kept: it is where the prefix will go, and nobody else pays for it.
 type Tracker struct {
 	entries []entry // len is a power of two, or 0
 	first   uint64  // oldest ticket that is held
@@ -22,17 +23,17 @@ type Tracker struct {
 }
 
 type entry struct {
-	position Position
+	position *Position // nil where it and the next record have settled
 	bytes    int64
 	settled  bool
 }
 
 // firstRing is the length of the first ring: most shards have fewer records in
-// flight, and 64 × 112 bytes × 1,000 shards are 7 MB.
+// flight, and 64 × 24 bytes × 1,000 shards are 1.5 MB.
 const firstRing = 64
 
 // keptRing is the longest ring that is kept when the span has become an eighth of it:
-// 1,024 records are a reply of small ones, and 100 KB.
+// 1,024 records are a reply of small ones, and 24 KB.
 const keptRing = 1024
 
 // Begin takes a record of the shard's order into account and returns its ticket.
@@ -44,7 +45,7 @@ func (t *Tracker) Begin(at Position, bytes int64) (ticket uint64) {
 	ticket = t.next
 	t.next++
 	t.bytes += bytes
-	*t.entry(ticket) = entry{position: at, bytes: bytes}
+	*t.entry(ticket) = entry{position: &at, bytes: bytes}
 	return ticket
 }
 
@@ -67,11 +68,19 @@ func (t *Tracker) Settle(ticket uint64) {
 		panic(fmt.Sprintf("checkpoint: settle of ticket %d, which is not open (%d to %d are held)", ticket, t.first, t.next))
 	}
 	t.entry(ticket).settled = true
+	if ticket+1 < t.next && t.entry(ticket+1).settled {
+		t.entry(ticket).position = nil
+	}
+	if ticket > t.first && t.entry(ticket-1).settled {
+		t.entry(ticket - 1).position = nil
+	}
 	for t.first < t.next && t.entry(t.first).settled {
 		e := t.entry(t.first)
-		t.prefix, t.moved = e.position, true
+		if t.moved = true; e.position != nil {
+			t.prefix = *e.position
+		}
 		t.bytes -= e.bytes
-		*e = entry{} // lets go of the sequence number
+		*e = entry{} // lets go of the position
 		t.first++
 	}
 	length := len(t.entries)

@@ -1,7 +1,9 @@
 package checkpoint
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -109,6 +111,35 @@ func TestMemoryFollowsTheSpanDown(t *testing.T) {
 	}
 	if oldest, ok := tr.Oldest(); !ok || !oldest.Equal(at(span-100).Arrival) {
 		t.Errorf("got oldest %v, want that of the first unsettled", oldest)
+	}
+}
+
+// What has settled is in no budget any more: behind one record that an index does not
+// take, it must cost next to nothing.
+func TestWhatHasSettledBehindAnOpenRecordTakesLittleMemory(t *testing.T) {
+	const shards, span = 20, 10_000
+	var before, after runtime.MemStats
+	trackers := make([]Tracker, shards)
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range trackers {
+		for n := range span {
+			trackers[i].Begin(Position{Kind: AfterSequence, Sequence: fmt.Sprintf("%056d", n)}, 1)
+			if n > 0 {
+				trackers[i].Settle(uint64(n))
+			}
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if got := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / shards; got > 512<<10 {
+		t.Errorf("got %d KB a shard, want 512 at most", got>>10)
+	}
+	for i := range trackers {
+		trackers[i].Settle(0)
+		if got, _ := trackers[i].Advance(); got.Sequence != fmt.Sprintf("%056d", span-1) {
+			t.Errorf("got prefix %+v, want the last record", got)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -289,6 +290,39 @@ func replayAll(t *testing.T, fsys disk.FS) {
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// What waits for room is in the budget of its batch; its lines are in none.
+func TestPutsThatWaitForAFullStoreTakeLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustOpen(t, &disktest.FS{}, Config{Dir: testConfig.Dir, MaxSize: 1 << 10})
+		s.put(t, sized("full", 1<<10))
+		letters := make([]record.Letter, 2000) // 5 MB in each put
+		for i := range letters {
+			letters[i] = sized(fmt.Sprint(i), 2500)
+		}
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var puts sync.WaitGroup
+		for range 10 {
+			puts.Go(func() {
+				if err := s.Put(ctx, letters...); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got error %v, want that of the deadline", err)
+				}
+			})
+		}
+		<-time.After(time.Minute)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 5<<20 {
+			t.Errorf("got %d MiB for 50 MB of letters that wait, want 5 at most", got>>20)
+		}
+		puts.Wait()
+		s.close(t)
+	})
 }
 
 func TestReplayedSegmentCountsNoMoreWhenItsNumberComesAgain(t *testing.T) {

@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -93,5 +94,62 @@ func TestBlockedIndexThatUsesMemoryUpDoesNotStopTheOthersForEver(t *testing.T) {
 		cancel()
 		close(w.draining)
 		run.Wait()
+	})
+}
+
+// A request that was under way when all indices were blocked proves nothing, however
+// late its reply is: what waits is not given up, and without end.
+func TestSlowReplyFromBeforeTheBlockIsNoWitness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const other = "cwl-2026.11.21"
+		w := newWorld(t, &elasticfake.Server{Script: func(r *elasticfake.Request) elasticfake.Fault {
+			f := elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
+				if d.Index != other {
+					return rejectAs(403, typeClusterBlock)
+				}
+				return nil
+			}}
+			if r.Number == 1 {
+				f.Delay = 10 * time.Second
+			}
+			return f
+		}}, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var writes sync.WaitGroup
+		writes.Go(func() { w.write(makeRecord("other", other, 1)) })
+		<-time.After(time.Second)
+		if err := w.sink.Write(ctx, []*record.Record{makeRecord("a", today, 3)}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got error %v, want that of the deadline", err)
+		}
+		want(t, "dead letters", len(w.letters.all()), 0)
+		writes.Wait()
+	})
+}
+
+// A full store makes batches wait with their documents, which are in the budget; their
+// letters are not.
+func TestLettersAreMadeAFewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
+			return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
+				if d.Index == today {
+					return rejectAs(403, typeClusterBlock)
+				}
+				return nil
+			}}
+		}}, nil)
+		var writes sync.WaitGroup
+		r := makeRecord("a", today, 1000)
+		writes.Go(func() { w.write(r) })
+		for i := range 17 {
+			<-time.After(time.Minute)
+			w.write(makeRecord(fmt.Sprint("other", i), "cwl-2026.11.21", 1))
+		}
+		writes.Wait()
+		want(t, "outcomes", outcomes(r), map[string]int{"dead_lettered": 1000})
+		if w.letters.most > 100 {
+			t.Errorf("got %d letters at once, want 100 at most", w.letters.most)
+		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -107,6 +108,13 @@ func (p *endpoints) done(e *endpoint, now time.Time, failed bool, retryAfter tim
 	if e.failures++; e.failures >= breakAfter {
 		e.probeAt = now.Add(max(min(firstProbe<<min(e.failures-breakAfter, 10), lastProbe), retryAfter))
 	}
+}
+
+// othersWell says whether an endpoint other than e has not failed at its last request.
+func (p *endpoints) othersWell(e *endpoint) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.all, func(other *endpoint) bool { return other != e && other.failures == 0 })
 }
 
 // refresh has every endpoint's credentials renewed.

@@ -23,6 +23,7 @@ type fault struct {
 
 	since     time.Time // of the first failure that may be the document's own
 	refusedAt time.Time // when it was first refused in its barest form
+	verdict   string    // why it is a dead letter, once it is
 	lettered  bool      // its original is a dead letter already
 	cut       bool      // @message must be cut to fit
 }

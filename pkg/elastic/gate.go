@@ -69,6 +69,7 @@ type gate struct {
 	interval time.Duration
 	probeAt  time.Time
 	probing  bool
+	proven   time.Time // when the youngest request was sent of which a document was taken
 }
 
 // ready returns when it is worth while to call enter; zero while it is open.
@@ -155,6 +156,23 @@ func (g *gate) abandoned(t time.Time) bool {
 	return g.reason != "" && !g.probing && g.probeAt.Before(t)
 }
 
+// prove notes that a document of a request sent at that time was taken.
+func (g *gate) prove(sent time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if sent.After(g.proven) {
+		g.proven = sent
+	}
+}
+
+// openSince says whether the gate is open, and took a document of a request that was
+// sent after t.
+func (g *gate) openSince(t time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.reason == "" && g.proven.After(t)
+}
+
 func (g *gate) acceptedSince(t time.Time) bool { return g.accepted.Load() > t.UnixNano() }
 
 func (g *gate) refusedSince(t time.Time) bool { return g.refused.Load() > t.UnixNano() }
@@ -207,8 +225,9 @@ func (s *Sink) open(g *gate, message string, what zap.Field) {
 	s.log.Info(message, what, zap.String("reason", string(reason)), zap.Duration("after", time.Since(since)))
 }
 
-// accepts notes that x takes documents.
-func (s *Sink) accepts(x *index, now time.Time) {
+// accepts notes that x took documents, of a request sent at that time.
+func (s *Sink) accepts(x *index, now, sent time.Time) {
+	x.gate.prove(sent)
 	x.gate.accepted.Store(now.UnixNano())
 	s.gate.accepted.Store(now.UnixNano())
 	if s.paused.Load() > 0 {
@@ -221,16 +240,10 @@ func (s *Sink) accepts(x *index, now time.Time) {
 }
 
 // givenUp says whether x has been blocked for too long while others were not: one that
-// is open has accepted since, or of late. It need not be of late: what waits for x uses
-// memory up, and then nothing is read that another could accept.
+// is open took a document of a request sent since. It need not be of late: what waits
+// for x uses memory up, and then nothing is read that another could accept. A request
+// that was under way when all were blocked proves nothing.
 func (s *Sink) givenUp(x *index, now time.Time) bool {
 	reason, since, _ := x.gate.closed()
-	if reason != pauseBlocked || now.Sub(since) < s.config.BlockedAfter {
-		return false
-	}
-	since = since.Add(firstProbe) // requests under way when all were blocked prove nothing
-	if late := now.Add(-recently); late.Before(since) {
-		since = late
-	}
-	return s.indices.othersAccepted(x, since)
+	return reason == pauseBlocked && now.Sub(since) >= s.config.BlockedAfter && s.indices.othersOpen(x, since)
 }

@@ -10,8 +10,8 @@ import (
 // those that nothing is known of any more are forgotten.
 const maxIndices = 4096
 
-// recently is how long ago an index must have accepted a document to prove that
-// the cluster is well and another index's trouble its own.
+// recently is how long ago an index must have accepted a document to be taken for one
+// that is well and in use.
 const recently = time.Minute
 
 // index is what is known of one destination.
@@ -51,16 +51,12 @@ func (m *indices) forgetLocked(before time.Time) {
 	}
 }
 
-// othersAccepted says whether an index other than x, that is open, has accepted a
-// document since t.
-func (m *indices) othersAccepted(x *index, t time.Time) bool {
+// othersOpen says whether an index other than x is open since t.
+func (m *indices) othersOpen(x *index, t time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, other := range m.byName {
-		if other == x || !other.gate.acceptedSince(t) {
-			continue
-		}
-		if reason, _, _ := other.gate.closed(); reason == "" {
+		if other != x && other.gate.openSince(t) {
 			return true
 		}
 	}

@@ -2,7 +2,9 @@ package elastic
 
 import (
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,4 +184,37 @@ func TestLateEventsOfManyDaysGoInOneRequest(t *testing.T) {
 		want(t, "requests", w.server.Requests(), 1)
 		want(t, "outcomes", outcomes(records...), map[string]int{"indexed": 300})
 	})
+}
+
+// One of two endpoints leads elsewhere, or has other credentials. It must not close the
+// gate of the cluster, which the other opens again for one document a second.
+func TestEndpointThatRefusesAllIsLeftOut(t *testing.T) {
+	for _, status := range []int{301, 401, 404} {
+		synctest.Test(t, func(t *testing.T) {
+			var refusing atomic.Value // the part of their names that those have which refuse
+			refusing.Store("bad")
+			server := &elasticfake.Server{Script: func(r *elasticfake.Request) elasticfake.Fault {
+				if strings.Contains(r.Host, refusing.Load().(string)) {
+					return elasticfake.Fault{Status: status}
+				}
+				return elasticfake.Fault{}
+			}}
+			w := newWorld(t, server, func(c *Config) { c.Endpoints = []string{"http://bad:9200", "http://good:9200"} })
+			began := time.Now()
+			for i := range 200 {
+				w.write(makeRecord(fmt.Sprint("r", i), today, 50))
+			}
+			if took := time.Since(began); took > time.Minute || w.logs.Len() == 0 || w.logs.Len() > 10 {
+				t.Errorf("status %d: got 10,000 documents in %v with %d lines, want a minute and some", status, took, w.logs.Len())
+			}
+			refusing.Store("")
+			var writes sync.WaitGroup
+			writes.Go(func() { w.write(makeRecord("last", today, 50)) })
+			<-time.After(time.Minute)
+			want(t, "paused when all refuse", w.metric("sink_paused", ""), 1)
+			refusing.Store("none")
+			writes.Wait()
+			want(t, "paused in the end", w.metric("sink_paused", ""), 0)
+		})
+	}
 }

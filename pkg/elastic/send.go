@@ -30,6 +30,7 @@ const filterPath = "errors,items.*.status,items.*.error"
 
 // reply is what became of one attempt. It is reused; its items point into body.
 type reply struct {
+	sent       time.Time
 	class      class
 	status     int
 	fault      fault // of a whole request that failed
@@ -52,9 +53,9 @@ func (s *Sink) send(ctx context.Context, e *endpoint, docs []doc, compress bool)
 	b := s.bodies.build(docs, compress)
 	defer b.release()
 
-	began := time.Now()
+	r.sent = time.Now()
 	r.exchange(ctx, s.config.Timeout, e, b, len(docs))
-	s.metrics.request(r.status, time.Since(began), b.raw, b.size, len(docs))
+	s.metrics.request(r.status, time.Since(r.sent), b.raw, b.size, len(docs))
 
 	kind := ""
 	if r.status != 0 && r.err == nil && r.status != http.StatusOK {
@@ -67,6 +68,9 @@ func (s *Sink) send(ctx context.Context, e *endpoint, docs []doc, compress bool)
 		if err := s.endpoints.refresh(); err != nil {
 			r.fault.reason = s.scrub(err.Error())
 		}
+	}
+	if (r.class == blocked || r.class == paused) && s.endpoints.othersWell(e) {
+		r.class = busy // a fault of this endpoint, as long as the others do not say it too
 	}
 	return r
 }

@@ -3,6 +3,7 @@ package elastic
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,6 +18,9 @@ const (
 	// failingLong is how long the server may fail at a document, while it accepts
 	// others of that index, until it is taken for the document's own fault.
 	failingLong = 5 * time.Minute
+	// lettersAtOnce is how many letters there are of a batch at a time: each takes 300
+	// bytes beside the budget, for as long as the store is full.
+	lettersAtOnce = 100
 )
 
 // settle makes of u what the reply to it says.
@@ -145,7 +149,6 @@ type sorted struct {
 	forms    []doc // at once, in their next form
 	held     []doc // behind a gate
 	dead     []doc // dead letters
-	letters  []record.Letter
 	suspects []doc // duplicates that may be collisions
 }
 
@@ -161,7 +164,7 @@ func (b *batch) settleItems(ctx context.Context, u unit, r *reply) error {
 		b.sink.metrics.items[item.class].Inc()
 		if (item.class == accepted || item.class == duplicate) && d.index != last {
 			last = d.index
-			b.sink.accepts(last, now)
+			b.sink.accepts(last, now, r.sent)
 		}
 		switch item.class {
 		case accepted:
@@ -262,12 +265,10 @@ func (b *batch) stubborn(d *doc, f fault, s *sorted) {
 	}
 }
 
-// bury makes d a dead letter, unless it is one already.
+// bury makes d a dead letter.
 func (s *sorted) bury(d *doc, reason string) {
+	d.fault.verdict = reason
 	s.dead = append(s.dead, *d)
-	if !d.fault.lettered {
-		s.letters = append(s.letters, d.letter(reason, *d.fault))
-	}
 }
 
 // follow puts what is sorted where it goes. A probe ends, unless its document goes
@@ -284,11 +285,10 @@ func (b *batch) follow(ctx context.Context, u unit, s *sorted, c class, wait tim
 	if err := b.compare(ctx, s); err != nil {
 		return err
 	}
-	if err := b.put(ctx, s.letters...); err != nil {
-		return err
-	}
-	for i := range s.dead {
-		b.done(&s.dead[i], record.DeadLettered)
+	for dead := range slices.Chunk(s.dead, lettersAtOnce) {
+		if err := b.letter(ctx, dead); err != nil {
+			return err
+		}
 	}
 	if len(s.held) > 0 {
 		if u.last {
@@ -300,6 +300,23 @@ func (b *batch) follow(ctx context.Context, u unit, s *sorted, c class, wait tim
 	if len(s.again) > 0 {
 		u.docs = s.again
 		return b.again(u, wait, c)
+	}
+	return nil
+}
+
+// letter makes docs dead letters, unless they are already.
+func (b *batch) letter(ctx context.Context, docs []doc) error {
+	var letters []record.Letter
+	for i := range docs {
+		if d := &docs[i]; !d.fault.lettered {
+			letters = append(letters, d.letter(d.fault.verdict, *d.fault))
+		}
+	}
+	if err := b.put(ctx, letters...); err != nil {
+		return err
+	}
+	for i := range docs {
+		b.done(&docs[i], record.DeadLettered)
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type world struct {
 type letterBox struct {
 	mu      sync.Mutex
 	letters []record.Letter
+	most    int // in one Put
 	full    chan struct{}
 }
 
@@ -51,6 +52,7 @@ func (b *letterBox) Put(ctx context.Context, letters ...record.Letter) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.most = max(b.most, len(letters))
 	for _, l := range letters {
 		l.Document = append([]byte(nil), l.Document...)
 		b.letters = append(b.letters, l)

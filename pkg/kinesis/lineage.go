@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -60,9 +61,10 @@ func (l *lineage) list(shards []types.Shard, start checkpoint.Position) map[stri
 	return rows
 }
 
-// end takes in that a shard has ended and settled, and which shards its last
-// reply named as children. It returns the rows of those that are new.
-func (l *lineage) end(id string, children []types.ChildShard) map[string]checkpoint.Position {
+// end takes in that a shard has ended and settled, no earlier than after, and which
+// shards its last reply named as children. It returns the rows of those that are new.
+// What a child holds arrived after that time: a gap before its first record begins then.
+func (l *lineage) end(id string, after time.Time, children []types.ChildShard) map[string]checkpoint.Position {
 	l.positions[id] = checkpoint.Position{Kind: checkpoint.ShardEnd}
 	rows := make(map[string]checkpoint.Position)
 	for _, child := range children {
@@ -72,7 +74,14 @@ func (l *lineage) end(id string, children []types.ChildShard) map[string]checkpo
 		}
 		l.parents[name] = child.ParentShards
 		if _, ok := l.positions[name]; !ok {
-			rows[name] = checkpoint.Position{Kind: checkpoint.TrimHorizon}
+			rows[name] = checkpoint.Position{Kind: checkpoint.TrimHorizon, Arrival: after}
+		}
+	}
+	for name, parents := range l.parents {
+		at := l.positions[name]
+		if at.Kind == checkpoint.TrimHorizon && after.After(at.Arrival) && slices.Contains(parents, id) {
+			at.Arrival = after
+			l.positions[name] = at
 		}
 	}
 	return rows

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -66,7 +67,7 @@ func TestLineage(t *testing.T) {
 					}
 					named = append(named, types.ChildShard{ShardId: child.ShardId, ParentShards: parents})
 				}
-				rows = l.end(id, named)
+				rows = l.end(id, time.Time{}, named)
 				maps.Copy(l.positions, rows)
 			}
 			var got []string
@@ -105,7 +106,7 @@ func TestRowOfAParentStaysWhileAChildHasNone(t *testing.T) {
 func TestChildThatExpiresWhileItWaitsIsReadWhenItsLastParentEnds(t *testing.T) {
 	l := newLineage(map[string]checkpoint.Position{"a": {Kind: checkpoint.AfterSequence}, "b": {Kind: checkpoint.AfterSequence}})
 	maps.Copy(l.positions, l.list(parseShards("a b c<a+b"), checkpoint.Position{}))
-	l.end("a", nil)
+	l.end("a", time.Time{}, nil)
 	for _, listed := range []string{"c<a+b d<c", "d<c"} {
 		maps.Copy(l.positions, l.list(parseShards(listed), checkpoint.Position{}))
 		l.forget(l.expired())
@@ -113,7 +114,7 @@ func TestChildThatExpiresWhileItWaitsIsReadWhenItsLastParentEnds(t *testing.T) {
 	if _, stored := l.positions["a"]; stored {
 		t.Fatal("got a row of a, want it gone")
 	}
-	l.end("b", nil)
+	l.end("b", time.Time{}, nil)
 	if readable, waiting := l.readable(); !slices.Equal(readable, []string{"c"}) || waiting != 1 {
 		t.Errorf("got %v readable and %d waiting, want c readable and its child waiting", readable, waiting)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // recordOverhead is what a record takes besides its data: 168 bytes of Record, 64
-// of sequence number, 112 in the shard's tracker, 72 in the reply and 96 of what
+// of sequence number, 104 in the shard's tracker, 72 in the reply and 96 of what
 // that points to.
 const recordOverhead = 512
 
@@ -34,10 +34,12 @@ type reader struct {
 	iterator *string             // nil: to be opened
 	at       checkpoint.Position // where to open: the last record read, or what the store had
 	readTo   time.Time           // what arrived until then has been read, or had settled; zero: not known
+	exact    bool                // readTo is not merely when an idle shard had its last record
 	gap      bool                // records since gapFrom may be lost; the first one read ends the gap
 	gapFrom  time.Time
 	children []types.ChildShard // of a closed shard, from its last reply
 	known    bool               // the service has had the shard: it is gone when it is not found
+	made     time.Time          // when the reader was
 	shut     bool               // a listing has the shard closed
 }
 
@@ -53,6 +55,7 @@ func newReader(r *run, id string) *reader {
 		at:     at,
 		readTo: at.Arrival,
 		known:  listed,
+		made:   time.Now(),
 	}
 }
 
@@ -262,7 +265,7 @@ func (r *reader) missing(ctx context.Context, failure *callError) (ended bool, e
 	switch {
 	case err != nil:
 		return false, err // the stream itself may be gone
-	case shard == nil && r.known:
+	case shard == nil && (r.known || time.Since(r.made) > time.Duration(r.retention.Load())):
 		r.beginGap() // all that the shard held has expired
 		return true, nil
 	case shard == nil:
@@ -299,6 +302,7 @@ func (r *reader) progressed(now time.Time, out *sdk.GetRecordsOutput) {
 	retention := time.Duration(r.retention.Load())
 	oldest := now.Add(-retention)
 	overdue := retention > 0 && !r.readTo.IsZero() && r.readTo.Before(oldest)
+	closed := out.NextShardIterator == nil
 	if n := len(out.Records); n > 0 {
 		// A first record that is older still is of a service that drops none (emulators).
 		first := aws.ToTime(out.Records[0].ApproximateArrivalTimestamp)
@@ -306,12 +310,18 @@ func (r *reader) progressed(now time.Time, out *sdk.GetRecordsOutput) {
 			r.beginGap()
 		}
 		r.readTo = aws.ToTime(out.Records[n-1].ApproximateArrivalTimestamp)
-	} else if overdue && out.NextShardIterator == nil {
-		r.beginGap() // nothing is left of a closed shard
+	} else if overdue && (closed || r.exact) {
+		r.beginGap() // nothing is left of what may have come
 	}
-	if lag := out.MillisBehindLatest; lag != nil && *lag == 0 {
-		r.readTo = now
+	lag := out.MillisBehindLatest
+	if closed || lag == nil && len(out.Records) > 0 {
+		return // of a closed shard it says nothing of its children
 	}
+	behind := time.Duration(aws.ToInt64(lag)) * time.Millisecond
+	if at := now.Add(-behind); at.After(r.readTo) {
+		r.readTo = at
+	}
+	r.exact = r.exact || behind == 0
 }
 
 // beginGap notes that records which have not been read may be lost.
@@ -369,8 +379,12 @@ func (r *reader) finish(ctx context.Context) error {
 		return ctx.Err()
 	}
 	killpoint.Here(killpoint.ShardEnded)
+	over := &end{shard: r.id, children: r.children}
+	if r.exact {
+		over.after = r.readTo
+	}
 	select {
-	case r.news <- news{ended: &end{shard: r.id, children: r.children}}:
+	case r.news <- news{ended: over}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -228,6 +228,95 @@ func testTrimmedUnread(t *testing.T, closed bool) {
 	})
 }
 
+// A child waits until all of its parent has settled, which an index can hold up for
+// longer than the stream keeps the child's first records.
+func TestChildThatIsTrimmedBeforeItsFirstReadIsAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.put(shardName(0), "parent", 2)
+		w.held = true
+		w.at(time.Minute, func() {
+			left, _ := w.stream.Split(shardName(0))
+			w.put(left, "lost", 2)
+			w.at(20*time.Hour, func() { w.put(left, "kept", 2) })
+		})
+		w.at(30*time.Hour, w.settle)
+		w.mustRun(31 * time.Hour)
+		if diff := cmp.Diff(slices.Concat(seq("parent", 2), []string{"end of 0"}, seq("kept", 2)), w.seen()); diff != "" {
+			t.Errorf("emitted (-want +got):\n%s", diff)
+		}
+		if got, hours := w.value("shipperd_kinesis_gaps_total"), w.value("shipperd_kinesis_gap_seconds_total")/3600; got != 1 || hours < 19.9 || hours > 20.1 {
+			t.Errorf("got %v gaps of %v h, want 1 of 20 h", got, hours)
+		}
+	})
+}
+
+// A shard without records is as well read as any other.
+func TestIdleShardsHaveNoGap(t *testing.T) {
+	tests := map[string]func(w *world){
+		"split": func(w *world) {
+			w.at(72*time.Hour, func() {
+				left, _ := w.stream.Split(shardName(0))
+				w.put(left, "new", 2)
+			})
+		},
+		"a service that says no lag": func(w *world) {
+			w.answer(func(_ kinesisfake.Call, out *sdk.GetRecordsOutput) { out.MillisBehindLatest = nil })
+			w.at(72*time.Hour, func() { w.put(shardName(0), "new", 2) })
+		},
+		"restart": func(w *world) {
+			w.mustRun(72 * time.Hour)
+			w.hook(opIterator, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+				in := call.In.(*sdk.GetShardIteratorInput)
+				in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeTrimHorizon, nil // lenient
+				return next()
+			})
+			w.at(time.Hour, func() { w.put(shardName(0), "new", 2) })
+		},
+	}
+	for name, do := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1)
+			w.config.Limits.Idle = time.Minute
+			w.put(shardName(0), "old", 2)
+			do(w)
+			w.mustRun(74 * time.Hour)
+			if diff := cmp.Diff(seq("new", 2), of("new", w.seen())); diff != "" {
+				t.Errorf("%s: new records (-want +got):\n%s", name, diff)
+			}
+			if got := w.value("shipperd_kinesis_gaps_total"); got != 0 {
+				t.Errorf("%s: got %v gaps, want none", name, got)
+			}
+		})
+	}
+}
+
+// What came and went while no reply came leaves nothing that could be read.
+func TestShardThatIsEmptyAfterAnOutageLongerThanRetentionHasAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		began := time.Now()
+		w.hook(opRecords, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+			if since := time.Since(began); since > 10*time.Second && since < 30*time.Hour {
+				return nil, kinesisfake.ErrReset
+			}
+			return next()
+		})
+		w.hook(opIterator, func(_ context.Context, call kinesisfake.Call, next func() (any, error)) (any, error) {
+			if in := call.In.(*sdk.GetShardIteratorInput); time.Since(began) > time.Hour {
+				in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeTrimHorizon, nil // lenient
+			}
+			return next()
+		})
+		w.put(shardName(0), "read", 2)
+		w.at(time.Minute, func() { w.put(shardName(0), "lost", 2) })
+		w.mustRun(40 * time.Hour)
+		if got := w.value("shipperd_kinesis_gaps_total"); got != 1 {
+			t.Errorf("got %v gaps, want 1", got)
+		}
+	})
+}
+
 // What a shard that is caught up may have lost begins with the last reply, however
 // old its last record is.
 func TestGapOfAnIdleShardBeginsWithItsLastReply(t *testing.T) {

@@ -101,6 +101,7 @@ type news struct {
 // end says that a shard has ended and that its end is stored.
 type end struct {
 	shard    string
+	after    time.Time // it was open then; zero: not known
 	children []types.ChildShard
 }
 
@@ -179,7 +180,7 @@ func (r *run) over(e *end) map[string]checkpoint.Position {
 	case r.relist <- struct{}{}:
 	default: // asked already
 	}
-	return r.lineage.end(e.shard, e.children)
+	return r.lineage.end(e.shard, e.after, e.children)
 }
 
 // keep stores first positions before anything is delivered from them, and

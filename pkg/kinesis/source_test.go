@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -573,6 +574,38 @@ func TestChildThatTheServiceDoesNotKnowYetHasNotExpired(t *testing.T) {
 		}
 		if got := w.value("shipperd_kinesis_gaps_total"); got != 0 {
 			t.Errorf("got %v gaps, want none", got)
+		}
+	})
+}
+
+// A child that no answer has had may be gone for good when an outage ends.
+func TestChildThatExpiredBeforeTheServiceWasHeardAgainHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		var outage atomic.Bool
+		for _, op := range []string{opIterator, opRecords, opList, opDescribe} {
+			w.hook(op, func(_ context.Context, _ kinesisfake.Call, next func() (any, error)) (any, error) {
+				if outage.Load() {
+					return nil, kinesisfake.ErrReset
+				}
+				out, err := next()
+				if records, ok := out.(*sdk.GetRecordsOutput); ok && len(records.ChildShards) > 0 {
+					outage.Store(true)
+				}
+				return out, err
+			})
+		}
+		w.at(2*time.Second, func() {
+			left, _ := w.stream.Split(shardName(0))
+			w.at(time.Hour, func() {
+				left, _ := w.stream.Split(left)
+				w.at(59*time.Hour, func() { w.put(left, "grandchild", 3) })
+			})
+		})
+		w.at(60*time.Hour, func() { outage.Store(false) })
+		w.mustRun(61 * time.Hour)
+		if diff := cmp.Diff(seq("grandchild", 3), of("grandchild", w.seen())); diff != "" {
+			t.Errorf("records of the grandchild (-want +got):\n%s", diff)
 		}
 	})
 }
