@@ -19,7 +19,8 @@ type Tracker struct {
 	next    uint64  // ticket of the next Begin
 	bytes   int64   // of all entries held
 	prefix  Position
-	moved   bool // prefix has moved since the last Advance
+	moved   bool       // prefix has moved since the last Advance
+	room    []Position // for those of the next records
 }
 
 type entry struct {
@@ -36,6 +37,9 @@ const firstRing = 64
 // 1,024 records are a reply of small ones, and 24 KB.
 const keptRing = 1024
 
+// roomAtOnce is for how many positions room is made at once. They go together.
+const roomAtOnce = 16
+
 // Begin takes a record of the shard's order into account and returns its ticket.
 // at is the position to be stored once it and all before it have settled.
 func (t *Tracker) Begin(at Position, bytes int64) (ticket uint64) {
@@ -45,7 +49,12 @@ func (t *Tracker) Begin(at Position, bytes int64) (ticket uint64) {
 	ticket = t.next
 	t.next++
 	t.bytes += bytes
-	*t.entry(ticket) = entry{position: &at, bytes: bytes}
+	if len(t.room) == 0 {
+		t.room = make([]Position, roomAtOnce)
+	}
+	t.room[0] = at
+	*t.entry(ticket) = entry{position: &t.room[0], bytes: bytes}
+	t.room = t.room[1:]
 	return ticket
 }
 
