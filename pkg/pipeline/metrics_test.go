@@ -73,7 +73,7 @@ func TestOutageOfTheStoreIsCountedAndLoggedOnce(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		g := newRig()
 		g.deps.Log = zap.New(core)
-		g.source = func(ctx context.Context, emit func(*record.Record) error) error {
+		g.source = func(_ context.Context, emit func(*record.Record) error) error {
 			err := emit(words("s", 0, "x"))
 			<-time.After(30 * time.Second) // the store works again by then
 			return errors.Join(err, emit(words("s", 1, "x")))
