@@ -218,6 +218,7 @@ func TestConfigReportsAllMistakesByKey(t *testing.T) {
 			{Name: "d", Match: "x", Columns: "ERROR"},
 			{Match: "x", IndexPrefix: "Cwl/x"},
 			{Name: "f", Match: "x", Format: "vpcflow", FlowFields: FlowFields{"version", "version"}},
+			{Name: "g", Match: "x", Columns: "[a.b, a_b]"}, // dots become underscores
 		},
 	}
 	var list []error
@@ -234,7 +235,7 @@ func TestConfigReportsAllMistakesByKey(t *testing.T) {
 		"documents.index_prefix", "documents.dialect", "documents.accounts[1]", "documents.accounts[2]", "documents.max_inflated",
 		"groups[0].index_prefix", "groups[0].columns", "groups[0].drop[1]", "groups[0].drop[2]", "groups[0].format",
 		"groups[1].match", "groups[1].flow_fields", "groups[1].name", "groups[2].name", "groups[2].columns",
-		"groups[3].columns", "groups[4].columns", "groups[5].name", "groups[5].index_prefix", "groups[6].flow_fields",
+		"groups[3].columns", "groups[4].columns", "groups[5].name", "groups[5].index_prefix", "groups[6].flow_fields", "groups[7].columns",
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("keys (-want +got):\n%s\n%v", diff, errors.Join(list...))
