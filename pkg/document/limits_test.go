@@ -151,6 +151,15 @@ func TestTypedFieldsAreOfTheEventsOwnMembers(t *testing.T) {
 	}
 }
 
+func TestAccountAndRegionOfTheSubscriptionsFieldsStand(t *testing.T) {
+	d := testDocuments(t, nil).NewDecoder()
+	doc := only(t, decode(t, d, payload("g", "s", testEvent{id: "1", message: "x", extracted: `{"@aws.account":"210987654321","@aws.region":"eu-west-1"}`})))
+	want := map[string]any{"account": map[string]any{"id": "210987654321"}, "region": "eu-west-1"}
+	if diff := gocmp.Diff(want, doc["cloud"]); diff != "" {
+		t.Errorf("cloud (-want +got):\n%s", diff)
+	}
+}
+
 func TestGiantBuffersAreLetGo(t *testing.T) {
 	d := testDocuments(t, nil).NewDecoder()
 	decode(t, d, payload("g", "s", testEvent{id: "1", message: `{"a":{ "b":` + quote(strings.Repeat("x", 2*keepBuffer)) + `},"source":` + quote(strings.Repeat(`y`, 2*keepBuffer)) + `}`}))
