@@ -281,6 +281,29 @@ func TestProfilesAndPlainHealthAreOnTheLoopbackInterfaceOnly(t *testing.T) {
 	}
 }
 
+func TestConfigNamesAWebConfigThatCannotBeUsed(t *testing.T) {
+	c := DefaultConfig()
+	c.WebConfig = filepath.Join(t.TempDir(), "absent")
+	if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "admin.web_config: ") {
+		t.Errorf("got error %v, want one of admin.web_config", err)
+	}
+	c.WebConfig, c.PprofListen = "", "127.0.0.1"
+	if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "admin.pprof_listen: ") {
+		t.Errorf("got error %v for an address without a port, want one of admin.pprof_listen", err)
+	}
+}
+
+func TestAddressInUseIsAnErrorThatNamesItsKey(t *testing.T) {
+	taken := start(t, DefaultConfig(), newDeps())
+	for key, c := range map[string]Config{
+		"admin.listen": {Listen: taken}, "admin.health_listen": {Listen: "127.0.0.1:0", HealthListen: taken}, "admin.pprof_listen": {Listen: "127.0.0.1:0", PprofListen: taken},
+	} {
+		if err := Serve(t.Context(), c, newDeps()); err == nil || !strings.HasPrefix(err.Error(), key+": ") {
+			t.Errorf("got error %v, want one of %s", err, key)
+		}
+	}
+}
+
 func ExampleConfig_Validate() {
 	fmt.Println(Config{Listen: "9477"}.Validate())
 	fmt.Println(Config{Listen: "127.0.0.1:94770"}.Validate())

@@ -121,6 +121,19 @@ func TestInflaterLetsGiantsGo(t *testing.T) {
 	}
 }
 
+func TestPayloadLetsManyEventsGo(t *testing.T) {
+	var p Payload
+	for _, events := range []int{keepEvents + 1, 1} {
+		text := `{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":"x"}` + strings.Repeat(`,{"id":"1","timestamp":1,"message":"x"}`, events-1) + "]}"
+		if _, err := p.Next([]byte(text)); err != nil || len(p.Events) != events {
+			t.Fatalf("got %d events, %v, want %d", len(p.Events), err, events)
+		}
+	}
+	if got := cap(p.Events); got > keepEvents {
+		t.Errorf("got room for %d events after a giant payload, want at most %d", got, keepEvents)
+	}
+}
+
 func TestInflaterIsReusableAfterAnError(t *testing.T) {
 	f := NewInflater(1 << 20)
 	for _, bad := range [][]byte{zip("abc")[:10], {0x1f, 0x8b}, corrupt(zip("abc"), 8)} {

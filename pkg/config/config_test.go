@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -149,8 +151,8 @@ func TestFlagsBeatEnvironmentBeatsFileBeatsDefaults(t *testing.T) {
 	}
 }
 
-// TestEveryKeyHasItsVariable sets each key by its variable, and in the file, to
-// what it is.
+// TestEveryKeyHasItsVariable sets each key by its variable: numbers and durations, and
+// what has no default, to another value than the default.
 func TestEveryKeyHasItsVariable(t *testing.T) {
 	base := Default()
 	base.Kinesis.Stream, base.Elasticsearch.Endpoints = "logs", []string{"https://a", "https://b"}
@@ -162,6 +164,12 @@ func TestEveryKeyHasItsVariable(t *testing.T) {
 		}
 		seen[name] = f.key
 		value := strings.Trim(show(f.value), "[]")
+		switch v := f.value.Addr().Interface().(type) {
+		case *int:
+			value = strconv.Itoa(*v + 1)
+		case *time.Duration:
+			value = (*v + time.Second).String()
+		}
 		if value == "" {
 			value = map[string]string{
 				"kinesis.endpoint": "http://127.0.0.1", "geo.city": os.Args[0], "geo.asn": os.Args[0], "kinesis.region": "eu-west-1",
@@ -229,12 +237,42 @@ func TestFileIsFoundByNameThenVariableThenDefault(t *testing.T) {
 		{"", "", in("absent"), ""},
 	} {
 		loaded, err := load(test.file, test.standard, []string{"SHIPPERD_CONFIG=" + test.variable}, nil)
-		if loaded.File != test.want || (err == nil) != (test.want != "") {
-			t.Errorf("%v: got file %q, %v", test, loaded.File, err)
+		if loaded.File != test.want || (err == nil) != (test.want != "") || len(loaded.Warnings) > 0 {
+			t.Errorf("%v: got file %q, %v, warnings %q", test, loaded.File, err, loaded.Warnings)
 		}
 	}
 	if _, err := load(in("absent"), in("default"), nil, nil); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), in("absent")+": ") {
 		t.Errorf("got %v for a named file that is not there", err)
+	}
+}
+
+// What Validate would say of the defaults then means nothing.
+func TestFileThatCannotBeReadIsTheOnlyMistake(t *testing.T) {
+	dir := t.TempDir()
+	for name, size := range map[string]int{"full": maxFileBytes, "large": maxFileBytes + 1} {
+		text := enough + "#" + strings.Repeat("x", size-len(enough)-1)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := load(filepath.Join(dir, "full"), "", nil, nil); err != nil {
+		t.Errorf("got %v for a file of the largest size", err)
+	}
+	for name, want := range map[string]string{"large": "larger than 1 MiB", "": "is a directory", "absent": "no such file"} {
+		file := filepath.Join(dir, name)
+		_, err := load(file, "", nil, nil)
+		var mistakes Mistakes
+		if !errors.As(err, &mistakes) || len(mistakes) != 1 || mistakes[0].Source != file || !strings.Contains(mistakes[0].Message, want) {
+			t.Errorf("%s: got %v, want one mistake with %q", file, err, want)
+		}
+	}
+}
+
+func TestAliasIsWhatItsAnchorIs(t *testing.T) {
+	loaded, err := loadText(t, "kinesis: {stream: &name logs}\nelasticsearch: {endpoints: [https://a]}\ngroups: [{name: *name, match: *name, drop: &drop [x]}, {name: b, match: b, drop: *drop}]\n", nil)
+	want := []document.Group{{Name: "logs", Match: "logs", Drop: []string{"x"}}, {Name: "b", Match: "b", Drop: []string{"x"}}}
+	if diff := cmp.Diff(want, loaded.Config.Groups); err != nil || diff != "" {
+		t.Errorf("error %v, groups (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -264,7 +302,7 @@ func TestExpansion(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"${NONE}": "NONE is not set", "${EMPTY:?say it}": "say it", "${NONE:?say it}": "say it", "${A": "without }",
-		"${}": "not a variable", "${1}": "not a variable", "${a b}": "not a variable", "${A:-${B}}": "none inside another",
+		"${}": "not a variable", "${0a}": "not a variable", "${9}": "not a variable", "${a b}": "not a variable", "${A:-${B}}": "none inside another",
 	} {
 		if got, err := l.expand(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %q, %v, want an error with %q", text, got, err, want)

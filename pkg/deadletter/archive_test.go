@@ -1,11 +1,14 @@
 package deadletter
 
 import (
+	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 
 	"github.com/shipperd/shipperd/pkg/disk/disktest"
 	"github.com/shipperd/shipperd/pkg/record"
@@ -45,6 +48,48 @@ func TestSettleKeepsWhatIsNotDone(t *testing.T) {
 	}
 }
 
+// Whoever replays must know that a letter which was delivered is still there.
+func TestSettleTellsOfEveryFault(t *testing.T) {
+	for _, op := range []string{"open", "write", "sync", "rename", "remove", "syncdir"} {
+		fsys := &disktest.FS{}
+		fsys.Put("dead/0000000001.ndjson", string(encode(letter("1")))+string(encode(letter("2"))))
+		fsys.Put("dead/0000000002.ndjson", string(encode(letter("3"))))
+		a := mustOpenArchive(t, fsys)
+		fsys.Fault = func(called, _ string) error {
+			if called == op {
+				return syscall.EIO
+			}
+			return nil
+		}
+		var errs []error
+		for _, s := range segments(t, a) {
+			errs = append(errs, a.Settle(s, func(l *record.Letter) bool { return l.ID != "2" }))
+		}
+		if err := errors.Join(errs...); !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s fails: got error %v, want that of the disk", op, err)
+		}
+	}
+}
+
+func TestArchiveThatCannotBeCleanedIsNotOpened(t *testing.T) {
+	for name, op := range map[string]string{"dead/0000000001.ndjson.tmp": "remove", "dead/0000000001.ndjson.open": "remove"} {
+		fsys := &disktest.FS{Fault: func(called, file string) error {
+			if called == op && file == name {
+				return syscall.EIO
+			}
+			return nil
+		}}
+		fsys.Put(name, string(encode(letter("1"))))
+		if _, err := OpenArchive(t.Context(), fsys, testConfig, zap.NewNop()); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("%s of %s fails: got error %v, want that of the disk", op, name, err)
+		}
+		fsys.Fault = nil
+		if err := mustOpenArchive(t, fsys).Close(); err != nil { // the lock was let go
+			t.Error(err)
+		}
+	}
+}
+
 func TestGarbledLinesAreReportedAtOpen(t *testing.T) {
 	fsys := &disktest.FS{}
 	fsys.Put("dead/0000000001.ndjson", "what?\n"+string(encode(letter("1"))))
@@ -61,6 +106,7 @@ func TestFilterChoosesLetters(t *testing.T) {
 	}{
 		"all":         {Filter{}, true, true},
 		"reason":      {Filter{Reasons: []string{record.ReasonPanic, record.ReasonOversize}}, false, true},
+		"one reason":  {Filter{Reasons: []string{record.ReasonPanic}}, false, true},
 		"index":       {Filter{Index: "cwl-2026.*"}, true, false},
 		"other index": {Filter{Index: "cwl-2025.*"}, false, false},
 		"since":       {Filter{Since: l.Time}, true, true},

@@ -41,6 +41,9 @@ func TestReplaceInAFolderThatIsNotThere(t *testing.T) {
 	if _, err := disk.ReadFile(disk.OS{}, name); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got error %v from reading, want that there is no such file", err)
 	}
+	if err := (disk.OS{}).SyncDir(filepath.Dir(name)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got error %v from flushing it, want that there is no such folder", err)
+	}
 }
 
 func TestLockOnThisMachine(t *testing.T) {

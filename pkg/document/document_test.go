@@ -317,12 +317,18 @@ func TestIDIsTheEventsOrThatOfItsPosition(t *testing.T) {
 	if got := string(again.ID(&again.Events[1])); got != ids[1] {
 		t.Errorf("read again: got id %s, want %s", got, ids[1])
 	}
-	other := &record.Record{Shard: r.Shard, Sequence: r.Sequence + "1", Data: zip(text)}
-	if err := d.Decode(other); err != nil {
-		t.Fatal(err)
-	}
-	if got := string(other.ID(&other.Events[1])); got == ids[1] {
-		t.Error("events of two records have the same _id")
+	for _, other := range []*record.Record{
+		{Shard: r.Shard, Sequence: r.Sequence + "1"},
+		{Shard: "shardId-000000000001", Sequence: r.Sequence},
+		{Shard: r.Shard + r.Sequence[:1], Sequence: r.Sequence[1:]},
+	} {
+		other.Data = zip(text)
+		if err := d.Decode(other); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(other.ID(&other.Events[1])); got == ids[1] {
+			t.Errorf("events of the records %s %s and %s %s have the same _id", r.Shard, r.Sequence, other.Shard, other.Sequence)
+		}
 	}
 }
 

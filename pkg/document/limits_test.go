@@ -139,6 +139,27 @@ func TestThreat4MetadataIsThePayloads(t *testing.T) {
 	}
 }
 
+func TestTypedFieldsAreOfTheEventsOwnMembers(t *testing.T) {
+	trail := func(address string) string {
+		return `{"eventVersion":"1.08","eventSource":"s3.amazonaws.com","eventName":"GetObject","sourceIPAddress":"` + address + `"}`
+	}
+	d := testDocuments(t, nil).NewDecoder()
+	r := decode(t, d, payload("g", "s", testEvent{id: "1", message: trail("192.0.2.1")}, testEvent{id: "2", message: trail("198.51.100.22"), extracted: `{"a":"b"}`}))
+	source, _ := strictly(t, r.Doc(&r.Events[1]))["source"].(map[string]any)
+	if got := source["ip"]; got != "198.51.100.22" {
+		t.Errorf("got source.ip %v for the second event, want its own", got)
+	}
+}
+
+func TestAccountAndRegionOfTheSubscriptionsFieldsStand(t *testing.T) {
+	d := testDocuments(t, nil).NewDecoder()
+	doc := only(t, decode(t, d, payload("g", "s", testEvent{id: "1", message: "x", extracted: `{"@aws.account":"210987654321","@aws.region":"eu-west-1"}`})))
+	want := map[string]any{"account": map[string]any{"id": "210987654321"}, "region": "eu-west-1"}
+	if diff := gocmp.Diff(want, doc["cloud"]); diff != "" {
+		t.Errorf("cloud (-want +got):\n%s", diff)
+	}
+}
+
 func TestGiantBuffersAreLetGo(t *testing.T) {
 	d := testDocuments(t, nil).NewDecoder()
 	decode(t, d, payload("g", "s", testEvent{id: "1", message: `{"a":{ "b":` + quote(strings.Repeat("x", 2*keepBuffer)) + `},"source":` + quote(strings.Repeat(`y`, 2*keepBuffer)) + `}`}))
@@ -197,13 +218,16 @@ func TestExplain(t *testing.T) {
 
 func TestConfigReportsAllMistakesByKey(t *testing.T) {
 	c := Config{
-		IndexPrefix: "Cwl", Dialect: "v5", Accounts: []string{"123456789012", "12345"}, MaxInflated: 1,
+		IndexPrefix: "Cwl", Dialect: "v5", Accounts: []string{"123456789012", "12345", "12345678901x"}, MaxInflated: 1,
 		Groups: []Group{
 			{Name: "a", Match: "a", IndexPrefix: "logs", Format: "nginx", Columns: "[host", Drop: []string{"ok", "[", ""}},
 			{Name: "a", FlowFields: FlowFields{"version"}},
 			{Name: "other", Match: "x", Format: "pattern"},
 			{Name: "c", Match: "x", Columns: "[a, b, a]"},
 			{Name: "d", Match: "x", Columns: "ERROR"},
+			{Match: "x", IndexPrefix: "Cwl/x"},
+			{Name: "f", Match: "x", Format: "vpcflow", FlowFields: FlowFields{"version", "version"}},
+			{Name: "g", Match: "x", Columns: "[a.b, a_b]"}, // dots become underscores
 		},
 	}
 	var list []error
@@ -217,10 +241,10 @@ func TestConfigReportsAllMistakesByKey(t *testing.T) {
 		got = append(got, key)
 	}
 	want := []string{
-		"documents.index_prefix", "documents.dialect", "documents.accounts[1]", "documents.max_inflated",
+		"documents.index_prefix", "documents.dialect", "documents.accounts[1]", "documents.accounts[2]", "documents.max_inflated",
 		"groups[0].index_prefix", "groups[0].columns", "groups[0].drop[1]", "groups[0].drop[2]", "groups[0].format",
 		"groups[1].match", "groups[1].flow_fields", "groups[1].name", "groups[2].name", "groups[2].columns",
-		"groups[3].columns", "groups[4].columns",
+		"groups[3].columns", "groups[4].columns", "groups[5].name", "groups[5].index_prefix", "groups[6].flow_fields", "groups[7].columns",
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("keys (-want +got):\n%s\n%v", diff, errors.Join(list...))
