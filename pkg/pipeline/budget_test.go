@@ -7,7 +7,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
+	"github.com/shipperd/shipperd/pkg/checkpoint"
 	"github.com/shipperd/shipperd/pkg/record"
 )
 
@@ -146,6 +148,64 @@ func TestReadingLeavesDocumentsTheirPart(t *testing.T) {
 		b.Release(10)
 		mustReserve(t, b, 10)
 	})
+}
+
+func TestReadingWaitsForDocumentsBeyondTheirPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(100)
+		mustReserve(t, b, 30)
+		b.decoded(30, 0, 80) // more than was expected
+		mustReserve(t, b, 20)
+		granted := make(chan struct{})
+		go func() { mustReserve(t, b, 1); close(granted) }()
+		synctest.Wait()
+		if used, _ := b.Used(); used != 100 {
+			t.Errorf("got %d bytes in use, want all 100 and a claim that waits", used)
+		}
+		b.settled(80)
+		<-granted
+	})
+}
+
+func TestDecodedRecordHoldsItsDocumentsAlone(t *testing.T) {
+	const overhead = 512
+	for text, decodes := range map[string]bool{"one two": true, "one bad": false} {
+		g := newRig()
+		p := g.pipeline()
+		r := words("s", 1, text)
+		r.Charged = overhead + int64(len(r.Data))
+		p.decodeOne(wordDecoder{}, r)
+		want := overhead + int64(cap(r.Text)) + int64(cap(r.Events))*int64(unsafe.Sizeof(record.Event{}))
+		if !decodes {
+			want += int64(len(text)) // its letter has the data
+		}
+		if r.Charged != want || (r.Data == nil) != decodes {
+			t.Errorf("%s: got %d bytes charged, data %q; want %d", text, r.Charged, r.Data, want)
+		}
+	}
+}
+
+func TestSpanStopsAtBytesOrRecords(t *testing.T) {
+	for _, tt := range []struct {
+		records int
+		bytes   int64 // of each
+		want    bool
+	}{
+		{0, 0, true},
+		{1, spanBytes - 1, true},
+		{1, spanBytes, false},
+		{2, spanBytes / 2, false},
+		{spanRecords - 1, 1, true},
+		{spanRecords, 1, false},
+	} {
+		var s shard
+		for range tt.records {
+			s.tracker.Begin(checkpoint.Position{}, tt.bytes)
+		}
+		if got := s.hasRoom(); got != tt.want {
+			t.Errorf("%d records of %d bytes: got room %t, want %t", tt.records, tt.bytes, got, tt.want)
+		}
+	}
 }
 
 // growingDecoder makes 1 MiB of documents of any record.
