@@ -1,10 +1,6 @@
 package format
 
-import (
-	"bytes"
-
-	"github.com/shipperd/shipperd/pkg/enrich"
-)
+import "bytes"
 
 // readHead reads what stands before the date. User names may have blanks.
 func (a *access) readHead(head []byte, f *Fields) {
@@ -25,44 +21,40 @@ func (a *access) readHead(head []byte, f *Fields) {
 // address, and returns the client and what follows.
 func (a *access) readNoAddress(first, rest []byte, f *Fields) (client, after []byte) {
 	client, after = first, rest
+	if second, behind := cutWord(rest); !isListed(first) && isVhost(first, second, f) {
+		a.isShifted = true
+		a.vhost = hostOf(withoutNil(first))
+		client, after = second, behind
+	}
 	// Of a forwarded list the last is what the nearest proxy saw, the others are hearsay.
 	for isListed(client) && len(after) > 0 {
 		a.isShifted = true
 		client, after = cutWord(after)
 	}
-	if a.address = f.lookup.Address(client); a.address != nil {
-		return client, after
-	}
-	if second, behind := cutWord(after); isVhost(client, second, f) {
-		a.isShifted = true
-		a.vhost = hostOf(withoutNil(client))
-		client, after = second, behind
-	}
-	address, port := f.splitPort(client)
-	if a.address = f.lookup.Address(address); a.address != nil {
-		a.port = port
+	if a.address = f.lookup.Address(client); a.address == nil {
+		address, port := f.splitPort(client)
+		if a.address = f.lookup.Address(address); a.address != nil {
+			a.port = port
+		}
 	}
 	return client, after
 }
 
-// isListed says whether word is an address in a list, but for the last.
-func isListed(word []byte) bool {
-	address, ok := bytes.CutSuffix(word, []byte(","))
-	if ok {
-		_, ok = enrich.ParseAddr(address)
-	}
-	return ok
-}
+// isListed says whether word stands in a list, but for the last. It is whatever the client
+// sent, and so may be no address.
+func isListed(word []byte) bool { return bytes.HasSuffix(word, []byte(",")) }
 
 // isVhost says whether a line begins with the virtual host: the first word, which is no
 // address, has a port or the second one is an address.
 func isVhost(first, second []byte, f *Fields) bool {
-	if len(withoutNil(second)) == 0 {
-		return false // no client has this name, so that the first is the client with its port
+	if len(second) == 0 {
+		return false
 	}
 	if colon := bytes.LastIndexByte(first, ':'); colon > 0 {
 		if _, ok := number(first[colon+1:]); ok {
-			return true
+			// An address and its port before nobody is the client itself.
+			host, _ := f.splitPort(first)
+			return len(withoutNil(second)) > 0 || f.lookup.Address(host) == nil
 		}
 	}
 	return f.lookup.Address(second) != nil

@@ -249,7 +249,7 @@ func (e *trailEvent) addUser(f *Fields) {
 	if !e.isText(name) {
 		name = issuerName // the role that was assumed
 	}
-	if e.places[name] == 0 {
+	if e.places[name] == 0 && e.isSignIn() { // in other events it may be whom the call is about
 		name = signInName
 	}
 	id := identityPrincipal

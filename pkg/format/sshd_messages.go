@@ -88,7 +88,10 @@ func pamMessages() []sshdMessage {
 			`PAM: {until} for (illegal user |invalid user |){user} from {address}( via {word}|)`}},
 		{"pam_account", refusal("ssh_pam"), []string{`Access denied for user {user} by PAM account configuration`}},
 		{"pam_failure", attempt("ssh_pam"), []string{
-			`pam_{until}\(sshd:auth\): authentication failure; {until} rhost={address}(  user={user}| user={user}|)`,
+			`pam_(unix|sss|ldap|winbind)\(sshd:auth\): authentication failure; {until} rhost={address}(  user={user}| user={user}|)`,
+			// Its logname is what was typed. Where others have that, and so the address, nobody knows.
+			`pam_krb5\(sshd:auth\): authentication failure; logname={user} uid={number} euid={number} tty={word} ruser= rhost={address}`,
+			`pam_{until}\(sshd:auth\): authentication failure; {rest}`,
 			`authentication failure; {until} rhost={address}(  user={user}| user={user}|)`,
 			`PAM {number} more authentication failure(s|); {until} rhost={address}(  user={user}| user={user}|)`}},
 		{"pam_unknown_user", attempt("ssh_pam"), []string{`pam_{until}\(sshd:auth\): check pass; user unknown`}},
