@@ -62,14 +62,7 @@ func (s *traffic) Decode(r *record.Record) error {
 // then no other index can accept anything either.
 func TestBlockedIndexThatUsesMemoryUpDoesNotStopTheOthersForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
-			return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
-				if d.Index == "cwl-blocked-2026.11.23" {
-					return rejectAs(403, typeClusterBlock)
-				}
-				return nil
-			}}
-		}}, func(c *Config) { c.BlockedAfter = 5 * time.Minute })
+		w := newWorld(t, &elasticfake.Server{Script: blocking("cwl-blocked-2026.11.23")}, func(c *Config) { c.BlockedAfter = 5 * time.Minute })
 		config := pipeline.DefaultConfig()
 		config.Memory = 16 * setting.MiB
 		source := &traffic{budget: pipeline.NewBudget(int64(config.Memory)), records: &record.Pool{}}
@@ -131,14 +124,7 @@ func TestSlowReplyFromBeforeTheBlockIsNoWitness(t *testing.T) {
 // letters are not.
 func TestLettersAreMadeAFewAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
-			return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
-				if d.Index == today {
-					return rejectAs(403, typeClusterBlock)
-				}
-				return nil
-			}}
-		}}, nil)
+		w := newWorld(t, &elasticfake.Server{Script: blocking(today)}, nil)
 		var writes sync.WaitGroup
 		r := makeRecord("a", today, 1000)
 		writes.Go(func() { w.write(r) })

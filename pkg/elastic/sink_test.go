@@ -32,6 +32,18 @@ func rejectAs(status int, kind string) *elasticfake.ItemError {
 	return &elasticfake.ItemError{Status: status, Type: kind, Reason: "failed to parse field [status] of type [long]"}
 }
 
+// blocking is a script that refuses the documents of one index, as a block on it does.
+func blocking(index string) func(*elasticfake.Request) elasticfake.Fault {
+	return func(*elasticfake.Request) elasticfake.Fault {
+		return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
+			if d.Index == index {
+				return rejectAs(403, typeClusterBlock)
+			}
+			return nil
+		}}
+	}
+}
+
 func TestWriteIndexesAndCountsDuplicates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, full := range []bool{false, true} {
@@ -546,14 +558,7 @@ func TestReadOnlyIndexDoesNotStopTheOthers(t *testing.T) {
 func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 	for _, others := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			server := &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
-				return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
-					if d.Index == today {
-						return rejectAs(403, typeClusterBlock)
-					}
-					return nil
-				}}
-			}}
+			server := &elasticfake.Server{Script: blocking(today)}
 			w := newWorld(t, server, nil)
 			ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 			defer stop()
@@ -588,14 +593,7 @@ func TestIndexBlockedForLongWhileOthersPassEndsInDeadLetters(t *testing.T) {
 // must not be shown for ever.
 func TestPauseThatHoldsNothingBackEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, &elasticfake.Server{Script: func(*elasticfake.Request) elasticfake.Fault {
-			return elasticfake.Fault{Item: func(_ int, d elasticfake.Document) *elasticfake.ItemError {
-				if d.Index == "cwl-2026.11.21" {
-					return rejectAs(403, typeClusterBlock)
-				}
-				return nil
-			}}
-		}}, nil)
+		w := newWorld(t, &elasticfake.Server{Script: blocking("cwl-2026.11.21")}, nil)
 		var batches sync.WaitGroup
 		batches.Go(func() { w.write(makeRecord("a", "cwl-2026.11.21", 3)) })
 		for i := range 60 {

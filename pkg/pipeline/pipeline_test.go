@@ -485,17 +485,8 @@ func TestEveryScrapeBalances(t *testing.T) {
 // balances checks the law at one scrape and says whether anything was in flight.
 func balances(t *testing.T, reg prometheus.Gatherer) (inFlight bool) {
 	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sums := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			sums[f.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	received, ended, open := sums["shipperd_events_received_total"], sums["shipperd_events_total"], sums["shipperd_events_in_flight"]
+	sums := totals(t, reg)
+	received, ended, open := sums["events_received_total"], sums["events_total"], sums["events_in_flight"]
 	if received != ended+open {
 		t.Errorf("got %v received, %v ended and %v in flight", received, ended, open)
 	}
